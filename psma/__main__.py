@@ -1,0 +1,5 @@
+"""`python -m psma` is `psma`."""
+
+from psma.cli import main
+
+main()

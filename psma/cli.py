@@ -1,0 +1,206 @@
+"""The command line: every verb of `psma`, a few lines each. What a verb does stands in the module that it
+imports.
+
+Imports stand inside the functions, so that `psma --help` answers at once. This file is parsed before Python's
+version is checked: no syntax in it that an older Python 3 would refuse.
+"""
+
+import sys
+
+if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    sys.stderr.write(
+        "psma: Python 3.11, 3.12 or 3.13 is needed, this is {}.{}: "
+        "try `uv run --python 3.12 psma lab`, or see the README.\n".format(*sys.version_info[:2])
+    )
+    raise SystemExit(2)
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from psma import __version__
+from psma.errors import PsmaError
+
+STUDY, TEACH, WRITE = "To study", "To teach", "To write and maintain"
+INTERRUPTED = 130
+
+
+class OneLineErrors(TyperGroup):
+    """Turns what a person can mend into one line on standard error, and Ctrl-C into a quiet end."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; PsmaError ends with its exit code, Ctrl-C with 130."""
+        try:
+            return super().invoke(ctx)
+        except PsmaError as error:
+            typer.echo(f"psma: {error}", err=True)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            typer.echo("psma: stopped; nothing is left running", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Kind(StrEnum):
+    """Which of a session's three notebooks."""
+
+    lecture = "lecture"
+    solution = "solution"
+    exercise = "exercise"
+
+
+FOLDERS = {Kind.lecture: "modules", Kind.solution: "solutions", Kind.exercise: "exercises"}
+
+Sessions = Annotated[
+    list[str] | None, typer.Argument(help='Sessions ("3.2"), modules ("3") or files; none: all.')
+]
+Check = Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 if something would.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"psma {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+]
+
+
+@app.callback(epilog="Start with: psma lab")
+def _root(
+    version: Version = False,
+) -> None:
+    """A course in applied modelling and data science for policing and health."""
+
+
+# --- to study
+
+
+@app.command(
+    epilog="Example: psma lab, or with options for JupyterLab: psma lab --port 9000",
+    rich_help_panel=STUDY,
+    context_settings={"ignore_unknown_options": True},
+)
+def lab(
+    options: Annotated[list[str] | None, typer.Argument(help="Passed on to JupyterLab.")] = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Only prepare, open nothing.")] = False,
+) -> None:
+    """Prepare your own copies in work/ and open JupyterLab on the home page."""
+    from psma import work
+    from psma.course import find_course
+
+    course = find_course()
+    work.print_report(work.prepare(course))
+    if not no_open:
+        raise typer.Exit(work.open_lab(course, options or []))
+
+
+@app.command(epilog="Example: psma progress", rich_help_panel=STUDY)
+def progress() -> None:
+    """Show what you have done, session by session, and what comes next."""
+    from psma import work
+    from psma.course import find_course
+
+    work.print_progress(work.progress(find_course()))
+
+
+@app.command(epilog="Example: psma doctor", rich_help_panel=STUDY)
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Is this machine ready for the course? One line each, with what to do."""
+    from psma import doctor
+
+    raise typer.Exit(doctor.main(as_json=as_json))
+
+
+# --- to teach (slides, blank, paper, mark: added by psma.publish and psma.marking)
+
+
+# --- to write and maintain
+
+
+@app.command(epilog="Examples: psma run 3.2; psma run 3 --kind solution; psma run", rich_help_panel=WRITE)
+def run(
+    sessions: Sessions = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="At once; else one a core.")] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that one cell may take.")] = 600,
+    kind: Annotated[list[Kind] | None, typer.Option(help="Else lectures and solutions.")] = None,
+    allow_network: Annotated[bool, typer.Option("--allow-network", help="Leave the network on.")] = False,
+) -> None:
+    """Run notebooks in fresh kernels, the network off, and report."""
+    import time
+
+    from psma import table
+    from psma.course import find_course
+    from psma.execute import run_many
+
+    course, console, begun = find_course(), table.screen(), time.perf_counter()
+    paths = course.select(sessions or [], [FOLDERS[k] for k in kind or (Kind.lecture, Kind.solution)])
+    with table.run_progress(console, len(paths), course.root) as on_progress:
+        results = run_many(paths, jobs=jobs, network=allow_network, timeout=timeout, on_progress=on_progress)
+    table.print_results(console, results, course.root, time.perf_counter() - begun)
+    raise typer.Exit(0 if all(result.ok or result.skipped for result in results) else 1)
+
+
+@app.command(epilog="Example: psma build --check", rich_help_panel=WRITE)
+def build(check: Check = False) -> None:
+    """Make the exercises from the solutions, and the tables in the modules."""
+    from psma import table
+    from psma.course import find_course
+    from psma.exercises import build
+
+    course = find_course()
+    changes = build(course, check=check)
+    raise typer.Exit(table.print_changes(changes, course.root, check, "psma build"))
+
+
+@app.command(epilog="Example: psma tidy 3.2", rich_help_panel=WRITE)
+def tidy(sessions: Sessions = None, check: Check = False) -> None:
+    """Bring notebooks into the form in which they are committed."""
+    from psma import table
+    from psma.course import find_course
+    from psma.exercises import tidy_all
+
+    course = find_course()
+    paths = course.select(sessions) if sessions else None
+    changes = tidy_all(course, check=check, paths=paths)
+    raise typer.Exit(table.print_changes(changes, course.root, check, "psma tidy"))
+
+
+@app.command(epilog="Examples: psma data --check; psma data --seed 7 --out elsewhere", rich_help_panel=WRITE)
+def data(
+    check: Annotated[bool, typer.Option("--check", help="Hold the files to checksums and schema.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Another draw of the county; needs --out.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; else the course's data/.")] = None,
+) -> None:
+    """Draw the shared county Tamarshire, or check the committed files."""
+    from psma import table, world
+    from psma.course import find_course
+
+    if seed is not None and out is None:
+        raise PsmaError("Another draw would replace the course's own data: say where to, with --out DIR.")
+    target = out or find_course().root / "data"
+    if check:
+        raise typer.Exit(table.print_problems(world.verify(target), f"{target}: all as it should be"))
+    with table.screen().status(f"Drawing Tamarshire into {target}"):
+        world.generate(target, **({} if seed is None else {"seed": seed}))
+
+
+def main() -> None:
+    """Entry point of the `psma` command."""
+    app(prog_name="psma")
