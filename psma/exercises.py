@@ -31,7 +31,7 @@ BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 BLANK = "# your code here"
 TABLE_BEGIN, TABLE_END = "<!-- sessions -->", "<!-- /sessions -->"
 
-_LOOKS_LIKE_A_MARK = re.compile(r"\s*#*\s*(BEGIN|END)[ _]SOLUTION\b.*", re.IGNORECASE)
+_LOOKS_LIKE_A_MARK = re.compile(r"#\s*(BEGIN|END)[ _-]?SOLUTION\b", re.IGNORECASE)
 _WHAT = re.compile(r"---[ \t]*(.*)")
 
 
@@ -86,7 +86,7 @@ def wrong_answers(nb: NotebookNode) -> list[WrongAnswer]:
     found: list[WrongAnswer] = []
     task: int | None = None
     for index, cell in enumerate(nb.cells):
-        if cell.cell_type == "code" and any(line.strip() == BEGIN for line in cell.source.splitlines()):
+        if cell.cell_type == "code" and any(line.strip() == BEGIN for line in cell.source.split("\n")):
             task = index
         if "wrong" not in notebook.tags(cell):
             continue
@@ -103,7 +103,7 @@ def with_answer(source: str, code: str) -> str:
 
     PsmaError unless the source has exactly one pair of marks.
     """
-    lines = source.splitlines()
+    lines = source.split("\n")
     parts = list(_marked(lines))
     if len(parts) != 1:
         raise PsmaError(f"the cell needs one pair of {BEGIN} and {END}, it has {len(parts)}")
@@ -116,12 +116,12 @@ def _exercise_cell(cell: NotebookNode, *, is_r: bool) -> NotebookNode:
     cell = copy.deepcopy(cell)
     if "answer" in notebook.psma(cell):
         del cell.metadata["psma"]["answer"]
-    lines = cell.source.splitlines()
-    parts = list(_marked(lines))
-    if not parts:
-        return cell
+    lines = cell.source.split("\n")
     if cell.cell_type != "code":
-        raise PsmaError(f"{BEGIN} stands outside code: tag the cell `solution` instead")
+        if any(line.strip() in (BEGIN, END) for line in lines):
+            raise PsmaError("a mark stands outside code: tag the cell `solution` instead")
+        return cell
+    parts = list(_marked(lines))
     for begin, end in reversed(parts):
         indent = _indent(lines[begin])
         lines[begin : end + 1] = [indent + ("..." if indent and not is_r else BLANK)]
@@ -146,7 +146,7 @@ def _marked(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
                 raise PsmaError(f"{END} without {BEGIN} (line {number + 1})")
             yield begin, number
             begin = None
-        elif _LOOKS_LIKE_A_MARK.fullmatch(line):
+        elif _LOOKS_LIKE_A_MARK.search(line):
             raise PsmaError(f"line {number + 1} looks like a mark: write it exactly {BEGIN} or {END}")
     if begin is not None:
         raise PsmaError(f"{BEGIN} without {END} (line {begin + 1})")
@@ -155,8 +155,7 @@ def _marked(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
 def _listed(source: str, where: str) -> Iterator[tuple[str, str]]:
     """What went wrong and the code, of each answer in a raw cell."""
     what, code = "", list[str]()
-    lines = source.splitlines()
-    for line in [*lines, "--- end"]:
+    for line in [*source.split("\n"), "--- end"]:
         if not (match := _WHAT.fullmatch(line)):
             code.append(line)
             continue
@@ -195,9 +194,7 @@ def build(course: Course, check: bool = False) -> list[Change]:
     changes = [change for path in solutions if (change := _build_one(course, path, check))]
     for path in _notebooks(course, "exercises"):
         if not _twin(course, path, "solutions").exists():
-            if not check:
-                path.unlink()
-            changes.append(Change(path, "its solution is gone"))
+            changes.append(_put(path, None, "its solution is gone", check))
     changes += [change for module in course.modules if (change := _build_table(course, module, check))]
     return changes
 
@@ -213,24 +210,17 @@ def _build_one(course: Course, solution: Path, check: bool) -> Change | None:
     target = _twin(course, solution, "exercises")
     try:
         exercise = exercise_from(notebook.read(solution, need_kernel=False))
+        why = _difference(target, exercise)
+        return _put(target, notebook.to_bytes(exercise), why, check) if why else None
     except PsmaError as error:
         return Change(solution, _without(solution, error), problem=True)
-    why = _difference(target, exercise)
-    if not why:
-        return None
-    try:
-        if not check:
-            notebook.write(exercise, target)
-    except PsmaError as error:
-        return Change(target, _without(target, error), problem=True)
-    return Change(target, why)
 
 
 def _difference(target: Path, exercise: NotebookNode) -> str:
     """In what the file differs from the exercise that should stand there; empty if in nothing."""
     if not target.exists():
         return "is missing"
-    if target.read_bytes() == notebook.dumps(exercise).encode("utf-8", "surrogatepass"):
+    if target.read_bytes() == notebook.to_bytes(exercise):
         return ""
     try:
         there = notebook.read(target, need_kernel=False)
@@ -248,43 +238,43 @@ def _tidy_one(path: Path, check: bool) -> Change | None:
     try:
         before = notebook.read(path, need_kernel=False)
         after = notebook.tidy(before)
-        if path.read_bytes() == notebook.dumps(after).encode("utf-8", "surrogatepass"):
-            return None
-        if not check:
-            notebook.write(after, path)
+        data = notebook.to_bytes(after)
     except PsmaError as error:
         return Change(path, _without(path, error), problem=True)
-    return Change(path, notebook.what_changed(before, after))
+    if path.read_bytes() == data:
+        return None
+    return _put(path, data, notebook.what_changed(before, after), check)
 
 
 def _build_table(course: Course, module: Module, check: bool) -> Change | None:
     """Bring the table of sessions in the module's README up to date."""
     readme = course.root / "modules" / module.folder / "README.md"
-    if not readme.is_file():
-        why = "is missing: write what the module answers"
-        return Change(readme, why, problem=True) if module.sessions else None
-    text = readme.read_bytes().decode("utf-8", "replace")
-    head, begin, rest = text.partition(TABLE_BEGIN)
-    _, end, tail = rest.partition(TABLE_END)
-    if bool(begin) != bool(end):
-        return Change(readme, f"needs {TABLE_BEGIN} and after it {TABLE_END}", problem=True)
-    unreadable = [session for session in module.sessions if session.problem]
-    if unreadable:
-        why = f"is left as it is, for {unreadable[0].id} cannot be read: {unreadable[0].problem}"
-        return Change(readme, why, problem=True)
-    if not begin and not module.sessions:
-        return None
-    if not begin:
-        head, tail = text.rstrip("\n") + "\n\n", "\n"
-    new = f"{head}{TABLE_BEGIN}\n{_table(module.sessions)}{TABLE_END}{tail}"
-    if new == text:
+    if not module.sessions and not readme.is_file():
         return None
     try:
-        if not check:
-            notebook.replace_file(readme, new.encode("utf-8"))
-    except PsmaError as error:
-        return Change(readme, _without(readme, error), problem=True)
-    return Change(readme, "the table of sessions is out of date")
+        old = readme.read_bytes()
+        new = _with_table(old.decode("utf-8"), module.sessions).encode()
+    except FileNotFoundError:
+        return Change(readme, "is missing: write what the module answers", problem=True)
+    except (PsmaError, UnicodeDecodeError) as error:
+        return Change(readme, str(error), problem=True)
+    return _put(readme, new, "the table of sessions is out of date", check) if new != old else None
+
+
+def _with_table(readme: str, sessions: Sequence[Session]) -> str:
+    """The text of a module's README with its table of sessions brought up to date."""
+    for session in sessions:
+        if session.problem:
+            raise PsmaError(f"is left as it is, for {session.id} cannot be read: {session.problem}")
+    head, begin, rest = readme.partition(TABLE_BEGIN)
+    _, end, tail = rest.partition(TABLE_END)
+    if not begin and not sessions:
+        return readme
+    if not begin:
+        head, end, tail = readme.rstrip("\n") + "\n\n", TABLE_END, "\n"
+    if not end:
+        raise PsmaError(f"has {TABLE_BEGIN} but no {TABLE_END} after it: add it")
+    return f"{head}{TABLE_BEGIN}\n{_table(sessions)}{TABLE_END}{tail}"
 
 
 def _table(sessions: Sequence[Session]) -> str:
@@ -319,6 +309,22 @@ def _notebooks(course: Course, kind: str) -> list[Path]:
 
 def _twin(course: Course, path: Path, kind: str) -> Path:
     return course.root / kind / path.parent.name / path.name
+
+
+def _put(path: Path, data: bytes | None, why: str, check: bool) -> Change:
+    """Write the file (or, without data, remove it) unless ``check``, and report it."""
+    try:
+        if check:
+            pass
+        elif data is None:
+            path.unlink()
+        else:
+            notebook.replace_file(path, data)
+    except PsmaError as error:
+        return Change(path, _without(path, error), problem=True)
+    except OSError as error:
+        return Change(path, f"cannot be removed ({error.strerror})", problem=True)
+    return Change(path, why)
 
 
 def _without(path: Path, error: PsmaError) -> str:

@@ -7,7 +7,6 @@ pure.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import os
@@ -141,27 +140,27 @@ def read(path: Path | str, *, need_kernel: bool = True) -> NotebookNode:
     return nb
 
 
-def dumps(nb: NotebookNode) -> str:
-    """The text of the notebook's file: sorted keys, indent 1, sources as lists, one newline at the end."""
+def to_bytes(nb: NotebookNode) -> bytes:
+    """What stands in the notebook's file: sorted keys, indent 1, sources as lists, one newline at the end."""
     from nbformat.v4 import writes as write_v4
 
-    return write_v4(copy.deepcopy(nb)).rstrip("\n") + "\n"
+    try:
+        return (write_v4(nb).rstrip("\n") + "\n").encode("utf-8")
+    except UnicodeEncodeError:
+        raise PsmaError("holds half a character (a lone surrogate), which no file can: retype it") from None
 
 
 def write(nb: NotebookNode, path: Path | str) -> bool:
     """Write the notebook, whole or not at all (PsmaError), and say whether the file's bytes changed."""
-    path = Path(path)
     try:
-        data = dumps(nb).encode("utf-8")
-    except UnicodeEncodeError:
-        raise PsmaError(
-            f"{path}: a cell holds half a character (a lone surrogate), which no file can hold: retype it"
-        ) from None
-    return replace_file(path, data)
+        data = to_bytes(nb)
+    except PsmaError as error:
+        raise PsmaError(f"{path}: {error}") from None
+    return replace_file(Path(path), data)
 
 
 def replace_file(path: Path, data: bytes) -> bool:
-    """Put ``data`` into the file in one step, through a temporary file beside it; False if it is there already.
+    """Put ``data`` into the file in one step, by a temporary file beside it; False if it is there already.
 
     A file that is marked read-only is left alone. PsmaError when the file cannot be written.
     """
@@ -236,7 +235,9 @@ def what_changed(before: NotebookNode, after: NotebookNode) -> str:
     counts = {
         "had outputs": sum(bool(b.get("outputs")) for b, _ in pairs),
         "had been run": sum(bool(b.get("execution_count")) and not b.get("outputs") for b, _ in pairs),
-        "had metadata of an editor": sum(_sorted(b.metadata) != a.metadata for b, a in pairs),
+        "had untidy metadata": sum(
+            {k: b.metadata[k] for k in set(b.metadata) - {"id"}} != a.metadata for b, a in pairs
+        ),
         "had other line ends": sum(b.source != a.source for b, a in pairs),
     }
     said = [f"{n} cell{'s' * (n > 1)} {what}" for what, n in counts.items() if n]
