@@ -103,10 +103,10 @@ class Course:
             return files
         if name.isdecimal() and any(m.number == int(name) for m in self.modules):
             return list(_files((s for s in self.sessions if s.module == int(name)), kinds))
-        for path in (Path(name), self.root / name):
+        for path in (Path(name).resolve(), self.root / name) if name else ():
             if path.is_dir():
-                found = sorted(path.resolve().rglob("*.ipynb"))
-                return [p for p in found if p.parent.name != ".ipynb_checkpoints"]
+                found = sorted(path.rglob("*.ipynb"))
+                return [p for p in found if not any(x.startswith(".") for x in p.relative_to(path).parts)]
             if path.is_file() and path.suffix == ".ipynb":
                 return [path.resolve()]
         raise PsmaError(self._no_such(name))

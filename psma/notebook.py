@@ -80,7 +80,7 @@ def title(nb: NotebookNode) -> str:
     for cell in nb.cells:
         if cell.cell_type == "markdown":
             for level, text in headings(cell.source):
-                if level == 1:
+                if level == 1 and text:
                     return text
     raise PsmaError("the notebook has no title: begin its first cell with '# ' and the title")
 
