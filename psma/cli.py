@@ -128,7 +128,24 @@ def doctor(
     raise typer.Exit(doctor.main(as_json=as_json))
 
 
-# --- to teach (slides, blank, paper, mark: added by psma.publish and psma.marking)
+# --- to teach
+
+
+@app.command(
+    epilog="Examples: psma slides 3.2; psma slides --check 3.2 --shots build/shots; psma slides 3",
+    rich_help_panel=TEACH,
+)
+def slides(
+    session: Annotated[str, typer.Argument(help='A session ("3.2"), or a module ("3") for all its decks.')],
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; else build/slides/SESSION.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Measure every slide; 1 if any overflows.")] = False,
+    shots: Annotated[Path | None, typer.Option(help="Folder for a picture of each slide.")] = None,
+) -> None:
+    """Make reveal.js slides of a lecture, in a folder that needs no network."""
+    from psma.publish.slides import main as make
+
+    raise typer.Exit(make(session, out=out, check=check, shots=shots))
+
 
 
 # --- to write and maintain

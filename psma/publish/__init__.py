@@ -1,0 +1,1 @@
+"""What is made from the notebooks for a room: slides, blanks for live coding."""
