@@ -131,7 +131,12 @@ def read(path: Path | str, *, need_kernel: bool = True) -> NotebookNode:
         raise PsmaError(f"{path}: is nested too deeply to be a notebook") from None
     if fault := _fault(book):
         raise PsmaError(f"{path}: {fault}")
-    nb = read_v4(text)
+    try:
+        nb = read_v4(text)
+    except (AttributeError, KeyError, TypeError):
+        raise PsmaError(
+            f"{path}: has malformed outputs: open it in JupyterLab, clear them and save"
+        ) from None
     if need_kernel and not _part(nb, "kernelspec").get("name"):
         raise PsmaError(
             f"{path}: does not say which kernel runs it: run psma tidy {path.name}, "

@@ -329,6 +329,11 @@ BROKEN = {
         b'{"nbformat": 4, "metadata": {}, "cells": [{"cell_type": "raw", "metadata": {}, "source": [1]}]}',
         "cell 1 has no",
     ),
+    "outputs": (
+        b'{"nbformat": 4, "metadata": {}, "cells": [{"cell_type": "code", "metadata": {}, "source": [],'
+        b'"outputs": [1]}]}',
+        "malformed outputs",
+    ),
     "no-kernel": (
         b'{"nbformat": 4, "metadata": {"kernelspec": null}, "cells": []}',
         "which kernel.*psma tidy",
