@@ -334,14 +334,18 @@ async def run_cells(run: Run, timeout: float) -> dict[str, Any] | None:
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     memory = asyncio.ensure_future(run.watch_memory())
+    work = asyncio.ensure_future(run.all_cells())
     try:
-        await asyncio.wait_for(run.all_cells(), timeout * NOTEBOOK_CELLS)
+        # not wait_for: nbclient takes its cancelling for a dead kernel
+        finished, _ = await asyncio.wait({work}, timeout=timeout * NOTEBOOK_CELLS)
+        if not finished:
+            work.cancel()
+            return run.failure(f"Timeout: the notebook took longer than {timeout * NOTEBOOK_CELLS:g} s")
+        work.result()
     except CellExecutionError as error:
         return run.failure(execution_error(error.ename, error.evalue))
     except CellTimeoutError:
         return run.failure(f"Timeout: this cell took longer than {timeout:g} s")
-    except TimeoutError:
-        return run.failure(f"Timeout: the notebook took longer than {timeout * NOTEBOOK_CELLS:g} s")
     except DeadKernelError:
         return run.failure(death(kernel_process(run.client).poll()))
     finally:
