@@ -70,7 +70,9 @@ def test_every_direct_dependency_says_why_or_stands_under_a_heading(root: Path):
 def test_the_two_locks_agree(root: Path):
     course = names((root / "requirements.lock").read_text().splitlines())
     dev = names((root / "requirements-dev.lock").read_text().splitlines())
-    versions = {name: (course[name].split(";")[0], dev[name].split(";")[0]) for name in course.keys() & dev.keys()}
+    versions = {
+        name: (course[name].split(";")[0], dev[name].split(";")[0]) for name in course.keys() & dev.keys()
+    }
     assert {k: v for k, v in versions.items() if v[0].strip() != v[1].strip()} == {}
 
 
@@ -85,7 +87,9 @@ def test_readme_and_ci_use_the_same_two_commands(root: Path):
     readme = (root / "README.md").read_text()
     assert "pip install uv && uv run psma lab" in readme
     assert "pip install uv && uv run pytest" in readme
-    assert re.search(r"^pip install (--quiet )?uv && uv run pytest$", (root / ".ci" / "run").read_text(), re.M)
+    assert re.search(
+        r"^pip install (--quiet )?uv && uv run pytest$", (root / ".ci" / "run").read_text(), re.M
+    )
 
 
 def tracked(root: Path) -> list[Path]:
@@ -96,7 +100,9 @@ def tracked(root: Path) -> list[Path]:
     return [root / name for name in listed.stdout.decode().split("\0") if name and (root / name).is_file()]
 
 
-HOSTS = re.compile(r"(files\.pythonhosted|pypi\.org/simple|registry\.npmjs|deb\.debian|conda\.anaconda)", re.I)
+HOSTS = re.compile(
+    r"(files\.pythonhosted|pypi\.org/simple|registry\.npmjs|deb\.debian|conda\.anaconda)", re.I
+)
 SECRETS = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----|AKIA[0-9A-Z]{16}|ghp_[0-9A-Za-z]{36})")
 
 

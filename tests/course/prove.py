@@ -65,7 +65,8 @@ def verdicts_of(cells: Cells, index: int) -> list[dict]:
     if failed:
         return [{"verdict": "crash", "line": failed, "cell": cells.nb.cells[index].id}]
     return [
-        {"verdict": v.verdict, "line": v.line, "cell": cells.nb.cells[index].id} for v in checks.HISTORY[start:]
+        {"verdict": v.verdict, "line": v.line, "cell": cells.nb.cells[index].id}
+        for v in checks.HISTORY[start:]
     ]
 
 
@@ -100,7 +101,9 @@ def prove_solution(path: Path) -> dict:
         for wrong in behind:
             with cells.set_back():
                 task = cells.nb.cells[wrong.task_cell_index]
-                crash = cells.run(exercises.with_answer(task.source, wrong.code), f"wrong answer {wrong.what!r}")
+                crash = cells.run(
+                    exercises.with_answer(task.source, wrong.code), f"wrong answer {wrong.what!r}"
+                )
                 got = verdicts_of(cells, index)
             wrongs.append({"what": wrong.what, "task": task.id, "crash": crash, "verdicts": got})
         verdicts += verdicts_of(cells, index)
@@ -122,11 +125,13 @@ def prove_lecture(path: Path) -> dict:
         if answer:
             text = answer if isinstance(answer, str) else "\n".join(answer)
             with cells.set_back():
-                answers.append({
-                    "cell": cell.id,
-                    "failed": cells.run(text, f"answer of {cell.id}"),
-                    "asserts": text.count("assert "),
-                })
+                answers.append(
+                    {
+                        "cell": cell.id,
+                        "failed": cells.run(text, f"answer of {cell.id}"),
+                        "asserts": text.count("assert "),
+                    }
+                )
     return {"failures": failures, "answers": answers}
 
 
