@@ -1,4 +1,4 @@
-"""The set-up: one environment, locked once, the same for uv, pip and conda; clean code; nothing that leaks."""
+"""The set-up: one environment, locked once, the same for uv, pip and conda; clean code; no leak."""
 
 from __future__ import annotations
 

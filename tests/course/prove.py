@@ -1,4 +1,4 @@
-"""Prove a session's exercise: run in a process of its own, it executes cells and reports every check's verdict.
+"""Prove a session's exercise: execute its cells in a process of its own and report what every check says.
 
 ``python prove.py KIND NOTEBOOK`` prints one JSON object; KIND is one of
 

@@ -31,13 +31,13 @@ def prove(kind: str, path: Path) -> dict:
 
 
 def complaints_about_exercise(report: dict) -> list[str]:
-    """Return what is wrong with an untouched exercise: it stops, or a check says more than 'not attempted'."""
+    """Return what is wrong with an untouched exercise: it stops, or a check is not open."""
     said = [f"{v['cell']}: {v['line']}" for v in report["verdicts"] if v["verdict"] != "open"]
     return report["failures"] + said + ([] if report["verdicts"] else ["there is no check"])
 
 
 def complaints_about_solution(report: dict) -> list[str]:
-    """Return what is wrong with a solution: it stops, a check is not right, or a wrong answer slips through."""
+    """Return what is wrong with a solution: it stops, is not right, or passes a wrong answer."""
     said = [f"{v['cell']}: {v['line']}" for v in report["verdicts"] if v["verdict"] != "right"]
     slipped = [
         f"{w['task']}: passes the wrong answer {w['what']!r}"

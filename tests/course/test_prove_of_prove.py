@@ -16,7 +16,12 @@ TASK = '''def double(x):
     ### BEGIN SOLUTION
     return 2 * x
     ### END SOLUTION'''
-WRONG = "--- adds two\n    return 2 + x\n--- squares\n    return x ** 2\n--- the brief's number only\n    return 6"
+WRONG = """--- adds two
+    return 2 + x
+--- squares
+    return x ** 2
+--- right for the brief's own number only
+    return 6"""
 CHECK = 'check({"double(3)": 6, "double(5)": 10}, hint="twice")'
 
 
@@ -78,11 +83,9 @@ def test_wrong_answers_without_a_check_behind_them_are_named(tmp_path: Path):
 def test_a_wrong_answer_leaves_nothing_behind(tmp_path: Path):
     # The second task uses the first: if a wrong answer stayed, its check would not be right.
     second = TASK.replace("double", "quadruple").replace("2 * x", "double(double(x))")
-    path = book(
-        tmp_path,
-        code(SET_UP), code(TASK, "task"), raw(WRONG), code(CHECK, "check"),
-        code(second, "task"), raw("--- once only\n    return double(x)"), code('check("quadruple(3)", 12)', "check"),
-    )  # fmt: skip
+    first = [code(SET_UP), code(TASK, "task"), raw(WRONG), code(CHECK, "check")]
+    wrong, check = raw("--- once only\n    return double(x)"), code('check("quadruple(3)", 12)', "check")
+    path = book(tmp_path, *first, code(second, "task"), wrong, check)
     assert complaints_about_solution(prove("solution", path)) == []
 
 
