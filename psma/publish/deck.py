@@ -245,7 +245,7 @@ def render(nb: NotebookNode, *, session: str, title: str, minutes: int, folder: 
 
 
 def _section(slide: Slide, renderer: Renderer, *, foot: str, seconds: int) -> str:
-    body = []
+    body = ['<div class="page">']
     for part in slide.parts:
         opening = '<div class="part fragment">' if part.fragment else '<div class="part">'
         cells = "\n".join(
@@ -253,6 +253,7 @@ def _section(slide: Slide, renderer: Renderer, *, foot: str, seconds: int) -> st
             for cell in part.cells
         )
         body.append(f"{opening}\n{cells}\n</div>")
+    body.append("</div>")
     if slide.notes:
         notes = "\n".join(renderer.note(cell) for cell in slide.notes)
         body.append(f'<aside class="notes">\n{notes}\n</aside>')

@@ -179,7 +179,7 @@ def build_deck(
 
 
 def session_id(path: Path) -> str:
-    """Session 3.2 from modules/03_queuing_des/02_first_simulation.ipynb; the file's name if it is elsewhere."""
+    """3.2 for modules/03_queuing_des/02_first_simulation.ipynb; the file's name if it is elsewhere."""
     module, number = path.resolve().parent.name[:2], path.stem[:2]
     return f"{int(module)}.{int(number)}" if module.isdecimal() and number.isdecimal() else path.stem
 
