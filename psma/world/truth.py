@@ -1,7 +1,8 @@
 """The true parameters behind the shared world, one frozen dataclass a family.
 
-Tests, solutions and trainers may import this module; lectures don't, because a lecture has to find these numbers in the data.
-Times are in minutes unless a name says otherwise, rates are per day, populations in people.
+Tests, solutions and trainers may import this module; lectures don't, because a lecture has to find these
+numbers in the data. Times are in minutes unless a name says otherwise, rates are per day, populations in
+people.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import dataclass, field
 
 
 def shift_of(hour: int) -> int:
-    """Number of the shift that an hour of the day belongs to: 0 night, 1 early (07 to 15), 2 late (15 to 23)."""
+    """Number of the shift that an hour of the day belongs to: 0 night, 1 early (07 to 15), 2 late (15 to
+    23)."""
     if 7 <= hour < 15:
         return 1
     return 2 if 15 <= hour < 23 else 0
@@ -21,7 +23,8 @@ def shift_of(hour: int) -> int:
 class District:
     """One of the eight districts: its people, its small areas and how its response cars are rostered.
 
-    `cars` holds the cars on duty in the night (23:00 to 07:00), early (07:00 to 15:00) and late (15:00 to 23:00) shift.
+    `cars` holds the cars on duty in the night (23:00 to 07:00), early (07:00 to 15:00) and late (15:00 to
+    23:00) shift.
     """
 
     number: int
@@ -43,21 +46,88 @@ class District:
 DISTRICTS: tuple[District, ...] = (
     District(1, "Tamarmouth", 150_000, 95, (6, 6, 6), ("Tamarmouth", "TAMARMOUTH STN")),
     District(2, "Stonebridge", 150_000, 95, (6, 6, 6), ("Stonebridge",)),
-    District(3, "Easthaven", 130_000, 82, (4, 5, 6), ("Easthaven",)),
-    District(4, "Wrenford", 120_000, 76, (4, 5, 5), ("Wrenford",)),
-    District(5, "Otterleigh", 110_000, 70, (4, 5, 5), ("Otterleigh", "Otterley")),
-    District(6, "Saltmere", 95_000, 60, (3, 4, 5), ("Saltmere",)),
-    District(7, "Brackenford", 85_000, 52, (4, 4, 4), ("Brackenford",)),
-    District(8, "Highmoor", 30_000, 20, (2, 2, 2), ("Highmoor",)),
+    District(3, "Easthaven", 130_000, 83, (5, 5, 6), ("Easthaven",)),
+    District(4, "Wrenford", 110_000, 70, (4, 5, 5), ("Wrenford",)),
+    District(5, "Otterleigh", 110_000, 70, (5, 5, 5), ("Otterleigh", "Otterley")),
+    District(6, "Saltmere", 105_000, 66, (4, 4, 5), ("Saltmere",)),
+    District(7, "Brackenford", 80_000, 49, (4, 4, 4), ("Brackenford",)),
+    District(8, "Highmoor", 35_000, 22, (2, 2, 2), ("Highmoor",)),
 )
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """A town or village around which a district's small areas cluster: place (km from the county's corner),
+    spread (km),
+    and its share of the district's areas. A spread above 3 km is open country."""
+
+    district: int
+    easting_km: float
+    northing_km: float
+    spread_km: float
+    share: float
+
+    @property
+    def kind(self) -> str:
+        """Town or open country."""
+        return "country" if self.spread_km > 3 else "town"
+
+
+SETTLEMENTS: tuple[Settlement, ...] = (
+    Settlement(1, 34.5, 10.5, 1.9, 0.76), Settlement(1, 37.5, 15.0, 0.8, 0.12),
+    Settlement(1, 36.0, 12.0, 4.5, 0.12), Settlement(2, 43.0, 22.0, 1.9, 0.76),
+    Settlement(2, 38.0, 23.5, 0.8, 0.12), Settlement(2, 41.0, 23.0, 4.5, 0.12),
+    Settlement(3, 56.0, 17.0, 1.8, 0.72), Settlement(3, 50.0, 13.0, 0.8, 0.13),
+    Settlement(3, 53.0, 17.0, 5.0, 0.15), Settlement(4, 53.0, 40.0, 1.8, 0.68),
+    Settlement(4, 48.0, 33.5, 0.8, 0.14), Settlement(4, 52.0, 37.0, 5.5, 0.18),
+    Settlement(5, 33.0, 43.0, 1.7, 0.66), Settlement(5, 40.0, 38.5, 0.8, 0.14),
+    Settlement(5, 34.0, 41.0, 5.5, 0.20), Settlement(6, 21.5, 10.0, 1.6, 0.66),
+    Settlement(6, 25.2, 11.5, 0.6, 0.12), Settlement(6, 17.0, 11.0, 5.0, 0.22),
+    Settlement(7, 9.5, 30.0, 1.5, 0.58), Settlement(7, 9.0, 41.0, 0.8, 0.16),
+    Settlement(7, 9.0, 31.0, 6.0, 0.26), Settlement(8, 21.5, 31.5, 0.7, 0.40),
+    Settlement(8, 22.0, 30.0, 5.5, 0.60),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class GeographyTruth:
+    """Behind `areas.gpkg`, `sites.csv` and the roads.
+
+    The county lies in the open North Sea of the British National Grid, where no real place is. Deprivation is
+    a simultaneous autoregression, score = mean + scale x (I - rho W)^-1 e, with W the row-standardised
+    contiguity of the areas and e standard normal, scaled to `deprivation_sd` in expectation.
+    """
+
+    corner_m: tuple[int, int] = (520_000, 620_000)
+    deprivation_rho: float = 0.75
+    deprivation_mean: float = 26.0
+    deprivation_sd: float = 6.5
+    population_cv: float = 0.22
+    winding: float = 1.25
+    speed_kmh: tuple[tuple[str, tuple[float, float, float]], ...] = (
+        # night, day, peak
+        ("main road", (72.0, 64.0, 46.0)),
+        ("street", (44.0, 33.0, 22.0)),
+        ("lane", (40.0, 42.0, 38.0)),
+        ("moor road", (26.0, 44.0, 42.0)),
+    )
+    ferry_minutes: tuple[float | None, float, float] = (None, 14.0, 19.0)
+
+    @staticmethod
+    def band(hour: int) -> int:
+        """Hour band of the roads: 0 night (22:00 to 06:00), 1 day, 2 peak (07:00 to 09:00 and 16:00 to
+        18:00)."""
+        if hour >= 22 or hour < 6:
+            return 0
+        return 2 if hour in (7, 8, 16, 17) else 1
 
 
 @dataclass(frozen=True)
 class IncidentType:
     """One type of incident: how often, how urgent, how long on the scene.
 
-    `share` is its weight in the night, early and late shift; `grades` the chances of grade 1, 2 and 3. Time on the scene is
-    log-normal: `median` minutes, `sigma` the standard deviation of its logarithm.
+    `share` is its weight in the night, early and late shift; `grades` the chances of grade 1, 2 and 3. Time
+    on the scene is log-normal: `median` minutes, `sigma` the standard deviation of its logarithm.
     """
 
     name: str
@@ -75,16 +145,16 @@ class IncidentType:
 INCIDENT_TYPES: tuple[IncidentType, ...] = (
     IncidentType("anti-social behaviour", (0.14, 0.12, 0.18), (0.10, 0.40, 0.50), 20, 0.70),
     IncidentType("burglary", (0.04, 0.07, 0.04), (0.16, 0.34, 0.50), 46, 0.55),
-    IncidentType("concern for safety", (0.13, 0.14, 0.13), (0.28, 0.50, 0.22), 32, 0.75),
+    IncidentType("concern for safety", (0.13, 0.14, 0.13), (0.28, 0.50, 0.22), 30, 0.75),
     IncidentType("criminal damage", (0.05, 0.06, 0.05), (0.07, 0.33, 0.60), 24, 0.60),
-    IncidentType("domestic", (0.20, 0.11, 0.15), (0.38, 0.47, 0.15), 48, 0.65),
+    IncidentType("domestic", (0.20, 0.11, 0.15), (0.38, 0.47, 0.15), 45, 0.65),
     IncidentType("mental health", (0.06, 0.045, 0.055), (0.34, 0.50, 0.16), 44, 0.60),
     IncidentType("missing person", (0.05, 0.04, 0.06), (0.14, 0.66, 0.20), 40, 0.80),
     IncidentType("public order", (0.06, 0.04, 0.05), (0.22, 0.48, 0.30), 26, 0.65),
-    IncidentType("road collision", (0.05, 0.10, 0.07), (0.34, 0.46, 0.20), 42, 0.65),
+    IncidentType("road collision", (0.05, 0.10, 0.07), (0.34, 0.46, 0.20), 38, 0.65),
     IncidentType("suspicious behaviour", (0.10, 0.05, 0.06), (0.20, 0.55, 0.25), 16, 0.65),
     IncidentType("theft", (0.04, 0.14, 0.09), (0.06, 0.24, 0.70), 28, 0.60),
-    IncidentType("violence", (0.17, 0.10, 0.13), (0.36, 0.44, 0.20), 44, 0.75),
+    IncidentType("violence", (0.17, 0.10, 0.13), (0.36, 0.44, 0.20), 41, 0.75),
 )
 
 
@@ -92,10 +162,19 @@ INCIDENT_TYPES: tuple[IncidentType, ...] = (
 class ResponseTruth:
     """Behind `response_log.csv` and `cars_on_duty.csv`.
 
-    Arrivals are a Poisson process whose rate is population x `incidents_per_1000_a_day` x `profile` (mean 1 over the day) x
-    the weekend factor (Friday and Saturday 18:00 to 24:00, and 00:00 to 04:00 after them), scaled so that the eight weeks
-    have the stated mean. A mental-health job is taken to the emergency department with chance `ed_chance`; its car then
-    stays there for a further log-normal time of mean `ed_mean` and `ed_sigma` on the log scale.
+    Arrivals are a Poisson process whose rate is population x `incidents_per_1000_a_day` x `profile` (mean 1
+    over the day) x the weekend factor (Friday and Saturday 18:00 to 24:00, and 00:00 to 04:00 after them),
+    scaled so that the eight weeks have the stated mean. A mental-health job is taken to the emergency
+    department with chance `ed_chance`; its car then stays there for a further log-normal time of mean
+    `ed_mean` and `ed_sigma` on the log scale.
+
+    Within a district an area's chance is proportional to its people x exp(`deprivation_slope` x its score).
+    The nearest free car goes. Travel = `turnout_minutes` + pace x (road minutes + `address_minutes` x root of
+    the area in km2), pace log-normal with median 1 and `travel_sigma`, times `blue_light_factor` for grade 1.
+
+    Grade 1 is to be reached within `target_minutes` of receipt: of the arrivals up to `target_window` minutes
+    later a share `target_chance` is recorded somewhere in the last 80 seconds before the target. The queue
+    knows the true one.
     """
 
     first_day: str = "2026-01-05"
@@ -103,13 +182,21 @@ class ResponseTruth:
     incidents_per_1000_a_day: float = 0.61
     weekend_factor: float = 1.10
     profile_weights: tuple[float, ...] = (
-        0.85, 0.72, 0.60, 0.50, 0.42, 0.40, 0.46, 0.62, 0.82, 0.95, 1.02, 1.07,
-        1.10, 1.12, 1.18, 1.27, 1.36, 1.42, 1.47, 1.48, 1.42, 1.32, 1.20, 1.02,
+        0.85, 0.70, 0.56, 0.46, 0.38, 0.36, 0.42, 0.56, 0.74, 0.86, 0.93, 0.98,
+        1.02, 1.06, 1.14, 1.26, 1.38, 1.46, 1.52, 1.53, 1.46, 1.34, 1.18, 1.00,
     )  # fmt: skip
-    two_cars_chance: float = 0.12
+    two_cars_chance: float = 0.10
     ed_chance: float = 0.25
     ed_mean: float = 240.0
     ed_sigma: float = 0.55
+    deprivation_slope: float = 0.03
+    turnout_minutes: float = 1.0
+    address_minutes: float = 0.7
+    travel_sigma: float = 0.20
+    blue_light_factor: float = 0.75
+    target_minutes: float = 15.0
+    target_window: float = 3.0
+    target_chance: float = 0.4
     duplicated_rows: int = 60
     missing_arrived: int = 90
     second_spelling_chance: float = 0.08
@@ -122,18 +209,118 @@ class ResponseTruth:
 
 
 @dataclass(frozen=True)
+class CallType:
+    """One type of call: mean a day on 1 March 2021, growth a year, season, calendar and over-dispersion.
+
+    `week` is the factor of Monday to Sunday; `season` the amplitude of a yearly cosine that is highest on day
+    `peak` of the year; `holiday` and `payday` are factors. Counts are negative binomial with variance
+    mean + mean squared / `size`.
+    """
+
+    name: str
+    base: float
+    growth: float
+    week: tuple[float, float, float, float, float, float, float]
+    season: float
+    peak: int
+    holiday: float
+    payday: float
+    size: float
+
+
+FLAT_WEEK = (1.00, 1.00, 1.00, 1.00, 1.00, 1.00, 1.00)
+NIGHT_OUT = (0.88, 0.88, 0.90, 0.95, 1.12, 1.26, 1.01)
+AT_HOME = (0.97, 0.93, 0.93, 0.94, 1.02, 1.12, 1.09)
+SHOP_HOURS = (1.08, 1.04, 1.03, 1.04, 1.06, 1.00, 0.75)
+OFFICE = (1.18, 1.10, 1.08, 1.07, 1.07, 0.80, 0.70)
+CALL_TYPES: tuple[CallType, ...] = (
+    CallType("anti-social behaviour", 175, 0.010, NIGHT_OUT, 0.18, 200, 1.06, 1.07, 60),
+    CallType("burglary", 52, -0.030, SHOP_HOURS, 0.12, 345, 0.85, 1.00, 80),
+    CallType("concern for safety", 130, 0.020, FLAT_WEEK, 0.04, 20, 1.05, 1.00, 90),
+    CallType("criminal damage", 72, -0.010, NIGHT_OUT, 0.06, 180, 1.00, 1.03, 80),
+    CallType("domestic", 165, 0.015, AT_HOME, 0.06, 200, 1.16, 1.06, 90),
+    CallType("mental health", 42, 0.090, FLAT_WEEK, 0.06, 130, 1.04, 1.00, 70),
+    CallType("missing person", 52, 0.010, AT_HOME, 0.08, 190, 1.00, 1.00, 60),
+    CallType("public order", 60, 0.010, NIGHT_OUT, 0.12, 200, 1.05, 1.09, 60),
+    CallType("road collision", 95, 0.000, SHOP_HOURS, 0.12, 325, 0.72, 1.00, 50),
+    CallType("suspicious behaviour", 90, -0.010, FLAT_WEEK, 0.08, 330, 1.00, 1.00, 90),
+    CallType("theft", 135, 0.020, SHOP_HOURS, 0.04, 340, 0.72, 1.02, 80),
+    CallType("violence", 210, 0.010, NIGHT_OUT, 0.09, 200, 1.08, 1.08, 90),
+    CallType("other", 190, 0.005, OFFICE, 0.03, 20, 0.60, 1.00, 100),
+)
+
+
+@dataclass(frozen=True)
+class EmergencyDepartment:
+    """Mean attendances a day of one department, the share in mental-health crisis, and its usual breaches."""
+
+    hospital: str
+    base: float
+    crisis_share: float
+    breach_logit: float
+
+
+@dataclass(frozen=True)
+class DemandTruth:
+    """Behind the daily and hourly counts; the mean is a product of trend, week, season, calendar and step.
+
+    From `rule_day` on, a second report of the same assault no longer counts as a call: violence falls to
+    `rule_factor` of what it was, and nothing happened on the street. Events: (first day, days, {type:
+    factor}). Breaches of four hours are binomial with logit = `breach_logit` + `breach_crowding` x
+    (attendances / mean - 1) + `breach_winter` from December to February + `breach_trend` x years.
+    """
+
+    first_day: str = "2021-03-01"
+    days: int = 1_827
+    hourly_first_day: str = "2025-03-03"
+    hourly_days: int = 364
+    rule_day: str = "2024-04-01"
+    rule_type: str = "violence"
+    rule_factor: float = 0.68
+    events: tuple[tuple[str, str, int, tuple[tuple[str, float], ...]], ...] = (
+        *(
+            (
+                f"Tamarmouth Regatta {day[:4]}",
+                day,
+                3,
+                (("anti-social behaviour", 1.25), ("public order", 1.35)),
+            )
+            for day in ("2021-08-20", "2022-08-19", "2023-08-18", "2024-08-16", "2025-08-15")
+        ),
+        ("Winter storm", "2024-01-21", 3, (("road collision", 1.80), ("concern for safety", 1.35))),
+        ("Heatwave", "2022-07-16", 5, (("anti-social behaviour", 1.20), ("concern for safety", 1.25))),
+    )
+    mental_health_profile: tuple[float, ...] = (
+        0.95, 0.85, 0.75, 0.65, 0.55, 0.50, 0.50, 0.60, 0.75, 0.90, 1.00, 1.05,
+        1.05, 1.05, 1.05, 1.10, 1.15, 1.20, 1.25, 1.35, 1.45, 1.50, 1.45, 1.30,
+    )  # fmt: skip
+    departments: tuple[EmergencyDepartment, ...] = (
+        EmergencyDepartment("Tamarmouth General Hospital", 330, 0.032, -2.20),
+        EmergencyDepartment("Wrenford Royal Infirmary", 225, 0.028, -2.35),
+        EmergencyDepartment("Brackenford Hospital", 120, 0.026, -2.60),
+    )
+    attendance_growth: float = 0.018
+    attendance_size: float = 120.0
+    attendance_week: tuple[float, ...] = (1.10, 1.02, 0.99, 0.98, 0.98, 0.95, 0.98)
+    breach_crowding: float = 2.5
+    breach_winter: float = 0.45
+    breach_trend: float = 0.08
+    lost_ed_days: tuple[str, int] = ("2023-09-11", 4)
+
+
+@dataclass(frozen=True)
 class ControlRoomTruth:
     """Behind `control_room.csv`: one desk, 999 before 101, nobody interrupted, nobody hangs up.
 
-    Calls are Poisson with mean `calls_a_day` x `profile`; the handling time of both kinds is log-normal with mean
-    `handling_mean` seconds and coefficient of variation `handling_cv` (1, as the exponential that Erlang C assumes).
-    `agents` is the rota of the night, early and late shift; in the first `handover_minutes` of each shift `handover_agents` of
-    them are still at the briefing, which the rota doesn't say.
+    Calls are those of `calls_hourly.csv`, spread evenly over the hour; a share of them is 999, the rest 101.
+    The handling time of both kinds is log-normal with mean `handling_mean` seconds and coefficient of
+    variation `handling_cv` (1, as the exponential that Erlang C assumes). `agents` is the rota of the night,
+    early and late shift; in the first `handover_minutes` of each shift `handover_agents` of them are still at
+    the briefing, which the rota doesn't say.
     """
 
     first_day: str = "2026-01-12"
     days: int = 21
-    calls_a_day: float = 1_400.0
     share_999: float = 0.34
     handling_mean: float = 240.0
     handling_cv: float = 1.0
@@ -148,11 +335,113 @@ class ControlRoomTruth:
 
 
 @dataclass(frozen=True)
+class CrisisTruth:
+    """Behind `crisis_contacts.csv`.
+
+    Contacts where a police car goes are, in the eight weeks of the response log, its mental-health incidents;
+    before that, and for the ambulance, a Poisson process. A contact goes to the emergency department with
+    `ResponseTruth.ed_chance` (police) or `ambulance_ed_chance`; the street-triage car comes along in its
+    hours with chance `triage_chance` (contact stays out of the ED, contact goes there), so it is seen with
+    the easier ones.
+
+    Whether the person has another contact within 30 days is logistic in columns of the table: `intercept`,
+    `slope` for each previous contact (at most `previous_cap`), for each deprivation decile above the first,
+    for alcohol, and the shifts by age band, outcome and attendance; what is not listed is 0. The planted
+    bias: a contact in an area that is `rural` is recorded with chance `rural_recorded`, anywhere else always,
+    so that people there seem to come back less, although nothing in the chance of coming back depends on
+    where they live but deprivation.
+    """
+
+    first_day: str = "2025-03-03"
+    days: int = 364
+    run_in_days: int = 364
+    police_a_day: float = 27.0
+    ambulance_a_day: float = 15.0
+    growth: float = 0.09
+    ambulance_ed_chance: float = 0.55
+    ambulance_ed_mean: float = 310.0
+    ambulance_ed_sigma: float = 0.60
+    triage_hours: tuple[int, ...] = (17, 18, 19, 20, 21, 22, 23, 0)
+    triage_chance: tuple[float, float] = (0.50, 0.20)
+    age_bands: tuple[tuple[str, float], ...] = (
+        ("under 18", 0.10), ("18 to 24", 0.18), ("25 to 34", 0.22),
+        ("35 to 49", 0.25), ("50 to 64", 0.16), ("65 and over", 0.09),
+    )  # fmt: skip
+    alcohol_chance: float = 0.38
+    outcomes_out: tuple[tuple[str, float], ...] = (
+        ("advice only", 0.52),
+        ("community team", 0.36),
+        ("section 136", 0.12),
+    )
+    outcomes_ed: tuple[tuple[str, float], ...] = (
+        ("advice only", 0.15), ("community team", 0.38), ("admitted", 0.27), ("left before seen", 0.20),
+    )  # fmt: skip
+    intercept: float = -1.30
+    previous_slope: float = 0.32
+    previous_cap: int = 6
+    decile_slope: float = -0.05
+    alcohol_effect: float = 0.40
+    age_effects: tuple[tuple[str, float], ...] = (("18 to 24", 0.25), ("65 and over", -0.45))
+    outcome_effects: tuple[tuple[str, float], ...] = (
+        ("community team", -0.50), ("admitted", -0.70), ("section 136", -0.30), ("left before seen", 0.55),
+    )  # fmt: skip
+    attended_effects: tuple[tuple[str, float], ...] = (("street triage", -0.20),)
+    old_person_chance: float = 0.30
+    rural_recorded: float = 0.65
+    missing_age: float = 0.012
+    missing_alcohol: float = 0.03
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What brings a patient to the ED: share of those not in crisis, chance of a bed, mean minutes of care
+    there."""
+
+    name: str
+    share: float
+    bed_chance: float
+    bed_mean: float
+
+
+@dataclass(frozen=True)
+class PathwayTruth:
+    """Behind `ed_pathway.csv`: three weeks of Tamarmouth General as a queue with `nurses`, `chairs` and
+    `beds`.
+
+    First come first served at every step. Triage and care are log-normal (mean minutes, sigma of the
+    logarithm); `admit_chance` of those in a bed wait there for a ward, another log-normal time.
+    """
+
+    first_day: str = "2026-01-12"
+    days: int = 21
+    nurses: int = 3
+    chairs: int = 24
+    beds: int = 24
+    triage: tuple[float, float] = (9.0, 0.45)
+    chair: tuple[float, float] = (98.0, 0.55)
+    bed_sigma: float = 0.50
+    admit_chance: float = 0.38
+    boarding: tuple[float, float] = (130.0, 0.80)
+    conditions: tuple[Condition, ...] = (
+        Condition("abdominal pain", 0.12, 0.60, 195.0),
+        Condition("breathing", 0.10, 0.80, 205.0),
+        Condition("chest pain", 0.11, 0.75, 185.0),
+        Condition("injury", 0.28, 0.15, 160.0),
+        Condition("minor illness", 0.39, 0.08, 150.0),
+        Condition("mental health", 0.00, 0.55, 280.0),
+    )
+
+
+@dataclass(frozen=True)
 class Truth:
     """Everything that the generators know and the tables don't say."""
 
+    geography: GeographyTruth = field(default_factory=GeographyTruth)
+    demand: DemandTruth = field(default_factory=DemandTruth)
     response: ResponseTruth = field(default_factory=ResponseTruth)
     control_room: ControlRoomTruth = field(default_factory=ControlRoomTruth)
+    crisis: CrisisTruth = field(default_factory=CrisisTruth)
+    pathway: PathwayTruth = field(default_factory=PathwayTruth)
 
 
 TRUTH = Truth()

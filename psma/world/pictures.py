@@ -1,0 +1,157 @@
+"""One picture a family for the data dictionary: small PNG files, the same bytes for the same data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from psma.world.frame import World
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#5c6670"
+
+
+def save(family: str, world: World, folder: Path) -> None:
+    """Draw the family's picture into `folder/pictures`; a family without one is left out."""
+    if family not in PICTURES:
+        return
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    PICTURES[family](figure, world)
+    for axes in figure.axes:
+        if axes.axison:
+            axes.spines[["top", "right"]].set_visible(False)
+    (folder / "pictures").mkdir(exist_ok=True)
+    figure.savefig(folder / "pictures" / f"{family}.png", dpi=72, metadata={"Software": None})
+
+
+def geography(figure: Figure, world: World) -> None:
+    """Two maps: districts with roads and hospitals, and deprivation."""
+    left, right = figure.subplots(1, 2)
+    areas = world.tables["areas.gpkg"]
+    areas.plot(
+        "deprivation_decile",
+        ax=right,
+        cmap="cividis",
+        legend=True,
+        legend_kwds={"label": "decile, 1 = most deprived"},
+    )
+    right.set_title("Deprivation of 550 small areas")
+    areas.plot(ax=left, color="#e8ebee")
+    areas.dissolve("district").boundary.plot(ax=left, color=GREY, linewidth=0.8)
+    draw_roads(left, world)
+    sites = world.tables["sites.csv"]
+    for kind, mark, shade in (("emergency department", "P", ORANGE), ("police station", "o", BLUE)):
+        rows = sites[sites["kind"] == kind]
+        left.scatter(
+            rows["easting_m"], rows["northing_m"], marker=mark, color=shade, s=28, label=kind, zorder=3
+        )
+    left.legend(loc="lower right", fontsize=7)
+    left.set_title("Eight districts, roads and the ferry")
+    for axes in (left, right):
+        axes.set_axis_off()
+
+
+def draw_roads(axes: Axes, world: World) -> None:
+    """Main and moor roads and the ferry on a map."""
+    nodes = world.tables["roads_nodes.csv"].set_index("node")[["easting_m", "northing_m"]]
+    roads = world.tables["roads.csv"]
+    looks = {"main road": ("black", "-"), "moor road": ("black", ":"), "ferry": (BLUE, "--")}
+    for road in roads[roads["kind"].isin(list(looks))].itertuples():
+        shade, line = looks[str(road.kind)]
+        ends = nodes.loc[[road.from_node, road.to_node]]
+        axes.plot(ends["easting_m"], ends["northing_m"], color=shade, linestyle=line, linewidth=1.0)
+
+
+def demand(figure: Figure, world: World) -> None:
+    """Violence and mental health by week, and the last year's mean by hour of the day."""
+    left, right = figure.subplots(1, 2)
+    daily = world.tables["calls_daily.csv"].groupby(["call_type", pd.Grouper(key="date", freq="W-SUN")])[
+        "calls"
+    ]
+    weekly = daily.mean()
+    for name, shade, line in (
+        ("violence", ORANGE, "-"),
+        ("domestic", GREY, "--"),
+        ("mental health", BLUE, "-."),
+    ):
+        left.plot(weekly[name].index, weekly[name], color=shade, linestyle=line, label=name)
+    left.set(title="Calls a day, by week", xlabel="Week", ylabel="Calls a day", ylim=(0, None))
+    left.legend(fontsize=8)
+    hourly = world.tables["calls_hourly.csv"]
+    by_hour = hourly.groupby(pd.to_datetime(hourly["hour"]).dt.hour)[["calls", "mental_health_calls"]].mean()
+    right.plot(by_hour.index, by_hour["calls"], "o-", color=GREEN, label="all calls", markersize=3)
+    right.plot(
+        by_hour.index,
+        10 * by_hour["mental_health_calls"],
+        "s--",
+        color=BLUE,
+        label="mental health x 10",
+        markersize=3,
+    )
+    right.set(title="Calls by hour of the day", xlabel="Hour", ylabel="Calls an hour", ylim=(0, None))
+    right.legend(fontsize=8)
+
+
+def response(figure: Figure, world: World) -> None:
+    """How busy the cars are by hour and what it does to the wait, and the histogram of waits."""
+    left, right = figure.subplots(1, 2)
+    log = world.tables["response_log.csv"].drop_duplicates("incident")
+    wait = (log["dispatched"] - log["received"]).dt.total_seconds() / 60
+    by_hour = wait.groupby([log["district"], log["received"].dt.hour]).mean()
+    for name, shade, line in (
+        ("Tamarmouth", BLUE, "-"),
+        ("Easthaven", GREEN, "--"),
+        ("Highmoor", ORANGE, "-."),
+    ):
+        left.plot(by_hour[name].index, by_hour[name], color=shade, linestyle=line, label=name)
+    left.set(title="Mean wait for a car", xlabel="Hour of the day", ylabel="Minutes", ylim=(0, None))
+    left.legend(fontsize=8)
+    right.hist(wait[wait > 0].clip(upper=120), bins=40, color=BLUE)
+    share = (wait == 0).mean()
+    right.set(
+        title=f"Waits of those who wait ({1 - share:.0%})",
+        xlabel="Minutes (120 and over together)",
+        ylabel="Incidents",
+    )
+
+
+def crisis(figure: Figure, world: World) -> None:
+    """Who comes back within 30 days, and how long patients are in the emergency department."""
+    left, right = figure.subplots(1, 2)
+    contacts = world.tables["crisis_contacts.csv"]
+    back = contacts.groupby(contacts["previous_contacts"].clip(upper=5))["recontact_30d"].agg(
+        ["mean", "size"]
+    )
+    half = 1.96 * (back["mean"] * (1 - back["mean"]) / back["size"]) ** 0.5
+    left.errorbar(back.index, 100 * back["mean"], yerr=100 * half, fmt="o", color=BLUE, capsize=4)
+    left.set(
+        title="Another contact within 30 days",
+        xlabel="Previous contacts (5: five and more)",
+        ylabel="Share (%)",
+    )
+    left.set_ylim(0, None)
+    events = world.tables["ed_pathway.csv"]
+    times = events.set_index(["event", "patient"])["time"]
+    hours = (times["departed"] - times["arrived"]).dt.total_seconds() / 3600
+    route = events[events["event"] == "care started"].set_index("patient")["place"]
+    groups = [
+        hours[route.reindex(hours.index) == name].dropna().clip(upper=12) for name in ("ambulatory", "bed")
+    ]
+    right.hist(groups[0], bins=48, range=(0, 12), color=BLUE, alpha=0.8, label="ambulatory")
+    right.hist(groups[1], bins=48, range=(0, 12), histtype="step", color=ORANGE, linewidth=1.6, label="bed")
+    right.axvline(4, color="black", linestyle="--", linewidth=1)
+    right.set(
+        title="Time in the emergency department", xlabel="Hours (12 and over together)", ylabel="Patients"
+    )
+    right.legend(fontsize=8)
+
+
+PICTURES: dict[str, Callable[[Figure, World], None]] = {
+    "geography": geography,
+    "demand": demand,
+    "response": response,
+    "crisis": crisis,
+}
