@@ -1,0 +1,282 @@
+"""Marks one submission: lays it over the paper, has it run and tested, puts the results together."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from psma.errors import PsmaError
+from psma.marking.channel import Channel, Closed, Late
+from psma.marking.model import CellError, Flag, SubmissionResult, TestResult
+from psma.marking.reader import Submission
+from psma.marking.source import Paper, Plan, plain_python, plan
+from psma.marking.wire import Message, WireError, plain
+
+_WORDS = {
+    "time": "ran over its time limit and was stopped",
+    "died": "ended the process that it ran in",
+    "memory": "used more memory than is allowed and was stopped",
+    "budget": "was not run: the notebook had used up the time for all its cells",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds for a cell, a test or a call (``cell``) and for a whole submission (``budget``); MiB of memory."""
+
+    cell: float = 30.0
+    budget: float = 300.0
+    memory: int = 1024
+
+
+class Running(Protocol):
+    """One submission that is being marked somewhere."""
+
+    channel: Channel
+
+    def kill(self) -> None:
+        """End everything that belongs to it."""
+
+
+class Place(Protocol):
+    """Where submissions are run: ``sandbox.Sandbox`` or ``PlainPlace``."""
+
+    isolation: str
+
+    def folder(self) -> Path:
+        """A new empty folder that what runs can read."""
+
+    def begin(self, folder: Path, limits: Limits) -> Running:
+        """Start the processes for one submission."""
+
+
+@dataclass
+class _Report:
+    """What the tester told, as it comes."""
+
+    tests: dict[str, TestResult] = field(default_factory=dict)
+    cells: dict[int, str] = field(default_factory=dict)
+    ended: bool = False
+    testing: str | None = None
+    broken: str = ""
+
+
+class Marker:
+    """Marks submissions of one paper in one place."""
+
+    def __init__(self, paper: Paper, place: Place, limits: Limits) -> None:
+        self.paper = paper
+        self.place = place
+        self.limits = limits
+        self.imports = imports_of(paper)
+        self.draw = _load_draw(paper)
+        self.reference = _reference_of(paper)
+
+    def mark(self, submission: Submission) -> SubmissionResult:
+        """The result of one submission. A fault of the marking itself raises PsmaError."""
+        start = time.monotonic()
+        blank = SubmissionResult(
+            candidate=submission.candidate, sent_as=submission.sent_as, digest=submission.digest,
+            paper=self.paper.digest, flags=submission.flags,
+            marks={question.id: None for question in self.paper.questions},
+        )  # fmt: skip
+        if submission.cells is None:
+            return blank
+        laid = plan(self.paper, list(submission.cells))
+        report = self._run(submission, laid)
+        return replace(
+            blank, flags=(*submission.flags, *laid.flags, *_flags(report, laid)), marks=self._marks(report, laid),
+            tests=tuple(report.tests.values()), written=laid.written, isolation=self.place.isolation,
+            errors=tuple(CellError(cell, words) for cell, words in sorted(report.cells.items())),
+            seconds=round(time.monotonic() - start, 3),
+        )  # fmt: skip
+
+    def _marks(self, report: _Report, laid: Plan) -> dict[str, float | None]:
+        marks: dict[str, float | None] = {}
+        for question in self.paper.questions:
+            if question.kind == "tests":
+                test = report.tests.get(question.id)
+                marks[question.id] = test.points if test else None
+            else:
+                answer = laid.written.get(question.id)
+                marks[question.id] = 0.0 if answer and answer.blank else None
+        return marks
+
+    def _run(self, submission: Submission, laid: Plan) -> _Report:
+        folder = self.place.folder()
+        try:
+            values = self._furnish(folder, submission)
+            report = _Report()
+            tests = [step.id or "" for step in laid.steps if step.do == "test"]
+            for _ in range(len(tests) + 1):
+                self._once(folder, laid, values, report)
+                if report.ended:
+                    break
+                self._blame(report, laid)
+            return report
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _once(self, folder: Path, laid: Plan, values: dict[str, Any] | None, report: _Report) -> None:
+        """One go at the whole notebook; tests that are decided already are left out."""
+        report.testing = None
+        running = self.place.begin(folder, self.limits)
+        try:
+            job = {"steps": [asdict(step) for step in laid.steps], "imports": self.imports, "draw": values,
+                   "limit": self.limits.cell, "budget": self.limits.budget, "reference": self.reference,
+                   "skip": list(report.tests)}  # fmt: skip
+            running.channel.send(plain({"job": job, "folder": str(folder)}), 30.0)
+            allow = 60.0
+            while not report.ended:
+                allow = _take(running.channel.receive(allow), report) or allow
+        except (Closed, Late, WireError):
+            pass  # the tester was lost; _blame says what that means
+        finally:
+            running.kill()
+        if report.broken:
+            raise PsmaError(f"{self.paper.path}: {report.broken}. Mend the paper, then mark again.")
+
+    def _blame(self, report: _Report, laid: Plan) -> None:
+        """The tester was lost in a test: that test is not passed, the rest goes on. Elsewhere: a person."""
+        step = next((step for step in laid.steps if step.id == report.testing and step.do == "test"), None)
+        if step is None or step.id is None:
+            report.ended = True
+            return
+        words = "The answer made the test run out of time or memory."
+        report.tests[step.id] = TestResult(step.id, step.id, False, words, 0.0, words)
+
+    def _furnish(self, folder: Path, submission: Submission) -> dict[str, Any] | None:
+        """Put the files in the folder that the trainee's code starts in; the paper's own win. The candidate's values."""
+        for name, data in submission.files.items():
+            parts = PurePosixPath(name).parts
+            if ".." not in parts and not PurePosixPath(name).is_absolute():
+                with suppress(OSError, ValueError):
+                    target = folder.joinpath(*parts)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(data)
+        if self.paper.data is not None:
+            shutil.rmtree(folder / "data", ignore_errors=True)
+            (folder / "data").unlink(missing_ok=True)
+            shutil.copytree(self.paper.data, folder / "data")
+        if self.draw is None:
+            return None
+        try:
+            return dict(self.draw(submission.candidate, folder))
+        except Exception as error:
+            raise PsmaError(
+                f"{self.paper.draw}: draw({submission.candidate!r}) stopped with {type(error).__name__}: {error}"
+            ) from None
+
+
+def _take(message: Message, report: _Report) -> float | None:
+    """Note one message of the tester's; the seconds that it asks for, if it does."""
+    if "test" in message.header:
+        test = TestResult(**message["test"])
+        report.tests[test.cell] = test
+        report.testing = None
+    elif "cell" in message.header:
+        status, words = message["status"], message["error"]
+        if status != "ok":
+            report.cells[message["cell"]] = words if status == "error" else f"The cell {_WORDS[status]}."
+    elif "broken" in message.header:
+        report.broken = message["broken"]
+    report.testing = message.get("testing", report.testing)
+    report.ended = bool(message.get("end"))
+    allow = message.get("allow")
+    return float(allow) if allow is not None else None
+
+
+def _flags(report: _Report, laid: Plan) -> list[Flag]:
+    flags = []
+    for status, code in (("time", "over time"), ("died", "process ended"), ("memory", "over memory"),
+                         ("budget", "time used up")):  # fmt: skip
+        cells = [number for number, words in report.cells.items() if words == f"The cell {_WORDS[status]}."]
+        if cells:
+            flags.append(
+                Flag(code, f"Cell {', '.join(map(str, cells))} {_WORDS[status]}.", status == "budget")
+            )
+    hand = [test.cell for test in report.tests.values() if test.passed is None]
+    if hand:
+        flags.append(Flag("by hand", f"To be marked by hand: {', '.join(hand)}.", needs_person=True))
+    lost = [step.id for step in laid.steps if step.do == "test" and step.id not in report.tests]
+    if lost:
+        flags.append(
+            Flag("not marked", f"The marking stopped before: {', '.join(map(str, lost))}.", needs_person=True)
+        )
+    return flags
+
+
+# ------------------------------------------------------------------------------------------------- the paper
+
+
+def imports_of(paper: Paper) -> dict[str, tuple[str, str | None]]:
+    """The names that the paper imports outside its solutions, each with its module and attribute."""
+    found: dict[str, tuple[str, str | None]] = {}
+    for cell in paper.cells:
+        if cell.type != "code" or cell.solution:
+            continue
+        with suppress(SyntaxError):
+            for node in ast.walk(ast.parse(plain_python(cell.source))):
+                found |= _imported(node)
+    return found
+
+
+def _imported(node: ast.AST) -> dict[str, tuple[str, str | None]]:
+    if isinstance(node, ast.Import):
+        return {
+            alias.asname or alias.name.split(".")[0]: (
+                alias.name if alias.asname else alias.name.split(".")[0],
+                None,
+            )
+            for alias in node.names
+        }
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return {
+            alias.asname or alias.name: (node.module, alias.name) for alias in node.names if alias.name != "*"
+        }
+    return {}
+
+
+def modules_of(paper: Paper) -> list[str]:
+    """The top-level modules that the paper's own code imports anywhere."""
+    names: set[str] = set()
+    for cell in paper.cells:
+        with suppress(SyntaxError):
+            for node in ast.walk(ast.parse(plain_python(cell.source))) if cell.type == "code" else ():
+                names |= {module for module, _ in _imported(node).values()}
+    return sorted(names)
+
+
+def _reference_of(paper: Paper) -> list[str] | None:
+    """The reference solution's cells, where a test asks for ``reference``."""
+    if not any("reference" in cell.source for cell in paper.cells if cell.test):
+        return None
+    return [cell.source for cell in paper.cells if cell.type == "code" and not cell.test]
+
+
+def _load_draw(paper: Paper) -> Callable[[str, Path], Any] | None:
+    """The function ``draw(candidate, folder)`` beside the paper, if any."""
+    if paper.draw is None:
+        return None
+    spec = importlib.util.spec_from_file_location("psma_paper_draw", paper.draw)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        function: Callable[[str, Path], Any] = module.draw
+    except Exception as error:
+        raise PsmaError(f"{paper.draw}: cannot be used ({type(error).__name__}: {error}); mend it.") from None
+    return function
+
+
+def scratch() -> Path:
+    """A private folder for the files of submissions that are being marked."""
+    return Path(tempfile.mkdtemp(prefix="psma-mark-"))

@@ -1,0 +1,159 @@
+"""A warm parent inside bubblewrap: libraries imported once, one fork for each submission. Runs no trainee's code itself.
+
+``python -m psma.marking.nursery trainee|tests FD MODULE…``: commands come over the socket FD. In the role ``trainee``
+the fork goes on into namespaces of its own and becomes a warden; in the role ``tests`` it becomes a tester.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from psma.marking import confine
+from psma.marking.channel import Channel, Closed, SocketChannel
+from psma.marking.session import outcome_of
+from psma.marking.wire import Message, WireError, plain
+
+
+class Held:
+    """The tester's end of the conversation with a warden: a ``session.Holder``."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.channel = SocketChannel(sock)
+
+    def run(self, source: str, limit: float) -> dict[str, Any]:
+        self.channel.send(plain({"do": "run", "source": source, "limit": limit}))
+        reply = self.channel.receive()
+        if reply["status"] in ("ok", "error"):
+            return {**outcome_of(reply), "error": str(reply["error"])}
+        return {"status": reply["status"], "error": "", "kept": reply["kept"] is True}
+
+    def open(self) -> Channel:
+        self.channel.send(plain({"do": "open"}))
+        reply, fds = self.channel.receive_with_fds(1)
+        if reply["status"] != "open" or not fds:
+            raise Closed
+        return SocketChannel(socket.socket(fileno=fds[0]))
+
+    def close(self) -> bool:
+        self.channel.send(plain({"do": "close"}))
+        return self.channel.receive()["clean"] is True
+
+    def restart(self) -> None:
+        self.channel.send(plain({"do": "restart"}))
+        self.channel.receive()
+
+
+def _be_warden(message: Message, fds: list[int], shell: Any) -> None:
+    """Enter own namespaces; the process that comes out as number 1 is the warden, this one waits for it."""
+    from psma.marking.warden import Warden
+
+    confine.enter_namespaces()
+    pid = os.fork()
+    if pid:
+        confine.close_all_but()
+        os.waitpid(pid, 0)
+        return
+    confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
+    confine.furnish(f"/jobs/{message['folder']}", message["memory"])
+    Warden(socket.socket(fileno=fds[0]), shell, message["memory"], message["budget"]).serve()
+
+
+def _be_tester(message: Message, fds: list[int]) -> None:
+    """Decide one submission's tests, in a folder that shows the same files as the trainee's code sees."""
+    import resource
+
+    from psma.marking.tester import run_job
+
+    confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
+    most = confine.virtual_memory() + message["memory"] * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    home = Path("/tmp", message["folder"])
+    home.mkdir()
+    for entry in Path("/jobs", message["folder"]).iterdir():
+        (home / entry.name).symlink_to(entry)
+    os.chdir(home)
+    run_job(SocketChannel(socket.socket(fileno=fds[1])), lambda _: Held(socket.socket(fileno=fds[0])))
+
+
+class Nursery:
+    """Forks on command, kills on command, buries the dead."""
+
+    def __init__(self, role: str, control: socket.socket, shell: Any) -> None:
+        self.role = role
+        self.channel = SocketChannel(control)
+        self.shell = shell
+        self.jobs: dict[str, int] = {}
+
+    def serve(self) -> None:
+        """Until the control socket closes."""
+        while True:
+            self._bury()
+            if not select.select([self.channel.sock], [], [], 0.5)[0]:
+                continue
+            message, fds = self.channel.receive_with_fds(2)
+            if message["do"] == "start":
+                self._start(message, fds)
+            elif message["folder"] in self.jobs:
+                with suppress(ProcessLookupError):
+                    os.kill(self.jobs[message["folder"]], signal.SIGKILL)
+
+    def _start(self, message: Message, fds: list[int]) -> None:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                self.channel.close()
+                confine.close_all_but(*fds)
+                _be_warden(message, fds, self.shell) if self.role == "trainee" else _be_tester(message, fds)
+            except (Closed, WireError):
+                pass
+            except BaseException:
+                traceback.print_exc()  # to the log of the warm parent; only trusted code comes here
+                sys.stderr.flush()
+            finally:
+                os._exit(0)
+        for fd in fds:
+            os.close(fd)
+        self.jobs[message["folder"]] = pid
+
+    def _bury(self) -> None:
+        for job, pid in list(self.jobs.items()):
+            if os.waitpid(pid, os.WNOHANG)[0] == pid:
+                del self.jobs[job]
+
+
+def main() -> None:
+    """Warm up, say so, serve."""
+    role, control, *modules = sys.argv[1:]
+    sock = socket.socket(fileno=int(control))
+    if os.getuid() == 0:
+        confine.mount("proc", "/proc", "proc", confine.MS_NOSUID | confine.MS_NODEV | confine.MS_NOEXEC)
+        confine.become_nobody()
+    os.chdir("/tmp")
+    for module in modules:
+        with suppress(Exception):
+            importlib.import_module(module)
+    shell = None
+    if role == "trainee":
+        from psma.marking.trainee import make_shell
+
+        shell = make_shell()
+    gc.collect()
+    gc.freeze()  # what is warm is not walked again, and stays shared with the forks
+    nursery = Nursery(role, sock, shell)
+    nursery.channel.send(plain({"status": "ready"}))
+    with suppress(Closed, WireError):
+        nursery.serve()
+
+
+if __name__ == "__main__":
+    main()

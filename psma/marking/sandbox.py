@@ -1,0 +1,183 @@
+"""Isolation on Linux, seen from outside: two warm parents in bubblewrap, and what is started in them.
+
+One runs trainees' code, the other the tests. Neither sees the paper, the results or the network. A submission's
+processes live in namespaces of their own inside the first; killing their first process ends them all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from psma.errors import PsmaError
+from psma.marking.channel import Closed, Late, SocketChannel
+from psma.marking.marker import Limits, scratch
+from psma.marking.model import ISOLATED
+from psma.marking.wire import WireError, plain
+
+SINGLE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/alternatives",
+           "/etc/localtime", "/etc/timezone", "/etc/fonts", "/etc/mime.types", "/etc/ssl/openssl.cnf")  # fmt: skip
+_NEVER_WARM = {
+    "tensorflow",
+    "keras",
+    "torch",
+    "psma",
+    "dask",
+    "distributed",
+    "ray",
+}  # threads that no fork survives
+
+
+def command(role: str, control: int, jobs: Path, modules: list[str]) -> list[str]:
+    """The bubblewrap command line for a warm parent."""
+    package = Path(__file__).parents[1]
+    binds: list[str] = []
+    wanted = [*_SYSTEM, sys.base_prefix, sys.prefix]
+    wanted += [str(package / name) for name in ("__init__.py", "errors.py", "marking")]
+    above = sorted({str(parent) for path in wanted for parent in list(Path(path).parents)[:-1]})
+    for folder in above:  # or bubblewrap would make them for its own user only
+        binds += ["--dir", folder]
+    for path in wanted:
+        binds += ["--ro-bind-try", path, path]
+    as_root = os.geteuid() == 0
+    # root mounts /proc itself and then becomes nobody (see nursery); anyone else becomes root of a user namespace first
+    who = ["--cap-add", "ALL"] if as_root else ["--unshare-user", "--proc", "/proc"]
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "TZ": "UTC",
+                   "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "agg",
+                   "MPLCONFIGDIR": "/tmp/.matplotlib", "TMPDIR": "/tmp",
+                   "ARROW_DEFAULT_MEMORY_POOL": "system", "NUMBA_CACHE_DIR": "/tmp/.numba",
+                   **dict.fromkeys(SINGLE_THREAD, "1")}  # fmt: skip
+    settings = [part for name, value in environment.items() for part in ("--setenv", name, value)]
+    return [
+        "bwrap", *who, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+        "--die-with-parent", "--new-session", "--clearenv", *settings, *binds, "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp",
+        "--dir", "/proc", "--dir", "/given", "--ro-bind", str(jobs), "/jobs", "--remount-ro", "/dev", "--remount-ro", "/",
+        "--chdir", "/", sys.executable, "-m", "psma.marking.nursery", role, str(control), *modules,
+    ]  # fmt: skip
+
+
+class Parent:
+    """One warm parent and the socket that commands it."""
+
+    def __init__(self, role: str, jobs: Path, modules: list[str]) -> None:
+        ours, theirs = socket.socketpair()
+        self.log = tempfile.TemporaryFile()
+        try:
+            self.process = subprocess.Popen(
+                command(role, theirs.fileno(), jobs, modules), pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+                stdout=self.log, stderr=self.log,
+            )  # fmt: skip
+        except OSError as error:
+            raise PsmaError(
+                f"bubblewrap cannot be started ({error}); install the package bubblewrap."
+            ) from None
+        finally:
+            theirs.close()
+        self.channel = SocketChannel(ours)
+        self.lock = threading.Lock()
+
+    def wait_until_ready(self) -> None:
+        """Raises PsmaError where the system allows no isolation."""
+        try:
+            self.channel.receive(120.0)
+        except (Closed, Late, WireError):
+            self.stop()
+            self.log.seek(0)
+            last = self.log.read().decode(errors="replace").strip().splitlines()[-1:] or ["it ended"]
+            raise PsmaError(f"This system allows no isolation ({last[0][:200]}).") from None
+
+    def start(self, folder: str, fds: list[int], limits: Limits) -> None:
+        """Fork for one submission. Raises Closed."""
+        words = {"do": "start", "folder": folder, "memory": limits.memory, "budget": limits.budget + 60}
+        with self.lock:
+            self.channel.send_with_fds(plain(words), fds, 10.0)
+
+    def kill(self, folder: str) -> None:
+        """End the processes of one submission."""
+        with self.lock:
+            try:
+                self.channel.send(plain({"do": "kill", "folder": folder}), 10.0)
+            except (Closed, Late):
+                return
+
+    def stop(self) -> None:
+        """End the warm parent and everything in it."""
+        self.channel.close()
+        self.process.kill()
+        self.process.wait()
+
+
+@dataclass
+class _Job:
+    """One submission that is being marked."""
+
+    sandbox: Sandbox
+    name: str
+    channel: SocketChannel
+
+    def kill(self) -> None:
+        """End both sides of it."""
+        self.channel.close()
+        self.sandbox.tests.kill(self.name)
+        self.sandbox.trainee.kill(self.name)
+
+
+class Sandbox:
+    """A place where submissions are run in isolation. ``modules`` are imported once, for all."""
+
+    isolation = ISOLATED
+
+    def __init__(self, modules: list[str]) -> None:
+        self.modules = sorted({"numpy", "pandas", *modules} - _NEVER_WARM)
+        self.modules = [name for name in self.modules if name.split(".")[0] not in _NEVER_WARM]
+
+    def __enter__(self) -> Sandbox:
+        if sys.platform != "linux" or shutil.which("bwrap") is None:
+            raise PsmaError(
+                "There is no isolation on this system: it needs Linux and the package bubblewrap."
+            )
+        self.root = scratch()
+        self.jobs = self.root / "jobs"
+        self.jobs.mkdir(mode=0o755)
+        self.jobs.chmod(0o755)
+        self.trainee = Parent("trainee", self.jobs, self.modules)
+        self.tests = Parent("tests", self.jobs, self.modules)
+        try:
+            self.trainee.wait_until_ready()
+            self.tests.wait_until_ready()
+        except PsmaError:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.trainee.stop()
+        self.tests.stop()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def folder(self) -> Path:
+        path = Path(tempfile.mkdtemp(dir=self.jobs))
+        path.chmod(0o755)
+        return path
+
+    def begin(self, folder: Path, limits: Limits) -> _Job:
+        near, far = socket.socketpair()
+        ours, theirs = socket.socketpair()
+        try:
+            self.trainee.start(folder.name, [far.fileno()], limits)
+            self.tests.start(folder.name, [near.fileno(), theirs.fileno()], limits)
+        finally:
+            for sock in (near, far, theirs):
+                sock.close()
+        return _Job(self, folder.name, SocketChannel(ours))

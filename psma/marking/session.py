@@ -1,0 +1,145 @@
+"""A trainee's namespace as the tests drive it: cells run in order, forks for tests, a fresh start when one is needed.
+
+How the process is held is a ``Holder``'s business: ``warden`` inside the sandbox, ``Spawned`` without one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from psma.marking.channel import Channel, Closed, Late, PipeChannel
+from psma.marking.wire import Message, WireError, plain
+
+
+class Holder(Protocol):
+    """Holds one trainee's process."""
+
+    def run(self, source: str, limit: float) -> dict[str, Any]:
+        """Run a cell. ``status``: ok, error, time (over its limit), died, memory. ``kept`` False: needs a restart."""
+
+    def open(self) -> Channel:
+        """A channel to a fork for one test. Raises Closed where there is none to be had."""
+
+    def close(self) -> bool:
+        """End the test and its fork. False: something is left that the next test could find."""
+
+    def restart(self) -> None:
+        """Start from nothing."""
+
+
+class Session:
+    """Runs a trainee's cells through a holder, and runs them again where the process was lost."""
+
+    def __init__(self, holder: Holder, limit: float, announce: Callable[[float], None]) -> None:
+        self.holder = holder
+        self.limit = limit
+        self.announce = announce
+        self.done: list[str] = []
+        self.stale = False
+
+    def run(self, source: str) -> dict[str, Any]:
+        """Run one cell and remember it, if it came to an end."""
+        self._ready()
+        outcome = self._try(source)
+        if outcome["status"] in ("ok", "error"):
+            self.done.append(source)
+        return outcome
+
+    def open(self) -> Channel:
+        """A channel for one test. Raises Closed."""
+        self._ready()
+        return self.holder.open()
+
+    def close(self) -> None:
+        """The test is over."""
+        self.stale = not self.holder.close()
+
+    def _try(self, source: str) -> dict[str, Any]:
+        self.announce(self.limit)
+        outcome = self.holder.run(source, self.limit)
+        self.stale = self.stale or not outcome["kept"]
+        return outcome
+
+    def _ready(self) -> None:
+        while self.stale:
+            self.stale = False
+            self.announce(self.limit)
+            self.holder.restart()
+            for source in list(self.done):
+                if self._try(source)["status"] not in ("ok", "error"):
+                    self.done.remove(source)
+                if self.stale:
+                    break
+
+
+def outcome_of(reply: Message) -> dict[str, Any]:
+    """What a trainee's process says of a cell, reduced to known words."""
+    status = "error" if reply.get("status") == "error" else "ok"
+    told = reply.get("error")
+    told = told if type(told) is dict else {}
+    words = (
+        f"{str(told.get('name', ''))[:80]}: {str(told.get('words', ''))[:300]}" if status == "error" else ""
+    )
+    return {"status": status, "error": words, "kept": True}
+
+
+class Spawned:
+    """A trainee's process without isolation: an interpreter of its own, killed and replaced after a test used it."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+        self.process: subprocess.Popen[bytes] | None = None
+        self.channel: PipeChannel | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        self.kill()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "psma.marking.trainee"], cwd=self.folder, env=self.environment,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.channel = PipeChannel(self.process.stdout, self.process.stdin)  # type: ignore[arg-type]
+
+    def run(self, source: str, limit: float) -> dict[str, Any]:
+        assert self.channel is not None
+        try:
+            self.channel.send(plain({"do": "run", "source": source}))
+            return outcome_of(self.channel.receive(limit))
+        except Late:
+            status = "time"
+        except (Closed, WireError):
+            status = "died"
+        self.kill()
+        return {"status": status, "error": "", "kept": False}
+
+    def open(self) -> Channel:
+        assert self.channel is not None
+        return self.channel
+
+    def close(self) -> bool:
+        """One test, one interpreter: what a test sent must not be there for the next one."""
+        self.kill()
+        return False
+
+    def kill(self) -> None:
+        """End the process and what it started, as far as this system can tell."""
+        if self.process is None:
+            return
+        import psutil
+
+        family = []
+        with contextlib.suppress(psutil.Error):
+            parent = psutil.Process(self.process.pid)
+            family = [*parent.children(recursive=True), parent]
+        for member in family:
+            with contextlib.suppress(psutil.Error):
+                member.kill()
+        self.process.wait()
+        self.process = None

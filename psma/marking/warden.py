@@ -1,0 +1,319 @@
+"""Process 1 of a submission's own namespaces: starts the trainee's process, and ends whatever it started.
+
+It runs no trainee's code. The tester asks it to run a cell, to open a fork for a test and to close it. While a fork
+holds a test's inputs, the trainee's process sleeps (SIGSTOP) and everything else in the namespace is dead; after the
+test the fork is killed. If anything is left by which it could have told the next fork what it saw (a file, shared
+memory, a descriptor, a signal, a wake-up), the whole process is thrown away and the cells are run again.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import struct
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from psma.marking import confine
+from psma.marking.channel import Closed, Late, SocketChannel
+from psma.marking.session import outcome_of
+from psma.marking.trainee import Trainee, fresh_state, serve_with_forks
+from psma.marking.wire import WireError, plain
+
+_SIGCHLD_ONLY = 1 << (signal.SIGCHLD - 1)
+_GRACE = 0.5
+Traces = tuple[Any, ...]
+
+
+class Warden:
+    """Holds one trainee's process for the tester on the other end of ``tester``."""
+
+    def __init__(self, tester: socket.socket, shell: Any, memory: int, budget: float) -> None:
+        self.tester = SocketChannel(tester, self.watch)
+        self.shell = shell
+        self.memory = memory
+        self.budget = budget
+        self.base = _resident("self")
+        self.main = 0
+        self.channel: SocketChannel | None = None
+        self.descriptors: dict[str, str] = {}
+        self.before: Traces | None = None
+        self.over = False
+
+    def serve(self) -> None:
+        """Do as the tester asks, until it is gone."""
+        self.start()
+        with suppress(Closed, WireError):
+            while True:
+                message = self.tester.receive()
+                do = message["do"]
+                if do == "run":
+                    self.tester.send(plain(self.run(message["source"], float(message["limit"]))))
+                elif do == "open":
+                    self.open()
+                elif do == "close":
+                    self.tester.send(plain({"clean": self.close()}))
+                elif do == "restart":
+                    self.restart()
+                    self.tester.send(plain({"status": "ok"}))
+
+    # ------------------------------------------------------------------------------- the trainee's process
+
+    def start(self) -> None:
+        """Fork the process that will run the cells, without rights."""
+        ours, theirs = socket.socketpair()
+        self.main = os.fork()
+        if self.main == 0:
+            try:
+                self._become_trainee(theirs)
+            finally:
+                os._exit(1)
+        theirs.close()
+        self.over = False
+        self.channel = SocketChannel(ours, self.watch)
+        self.channel.receive(30.0)
+        self.descriptors = _descriptors(self.main)
+
+    def _become_trainee(self, theirs: socket.socket) -> None:
+        confine.close_all_but(theirs.fileno())
+        null = os.open("/dev/null", os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        os.close(null)
+        with suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000")
+        confine.working_folder()
+        fresh_state()
+        confine.limit(self.memory, self.budget)
+        confine.drop_rights()
+        trainee = Trainee(self.shell)
+        channel = SocketChannel(theirs)
+        channel.send(plain({"status": "ready"}))
+        serve_with_forks(trainee, channel)
+
+    def restart(self) -> None:
+        """Kill everything, empty every place that can be written, start again."""
+        self.kill_all()
+        if self.channel is not None:
+            self.channel.close()
+        confine.fresh_scratch(self.memory, again=True)
+        self.start()
+
+    def kill_all(self) -> None:
+        """Everything in the namespace but this process dies at once."""
+        with suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        while len(_processes()) > 1:
+            _reap()
+        _reap()
+
+    # ------------------------------------------------------------------------------------------------ cells
+
+    def run(self, source: str, limit: float) -> dict[str, Any]:
+        """Run a cell; interrupt it at its limit, and kill it where that does not help."""
+        if self.channel is None:
+            return {"status": "died", "error": "", "kept": False}
+        try:
+            self.channel.send(plain({"do": "run", "source": source}), 5.0)
+            return outcome_of(self.channel.receive(limit))
+        except Late:
+            return self._interrupt()
+        except (Closed, WireError):
+            self.kill_all()
+            return {"status": "memory" if self.over else "died", "error": "", "kept": False}
+
+    def _interrupt(self) -> dict[str, Any]:
+        outcome = {"status": "time", "error": "", "kept": False}
+        try:
+            os.kill(self.main, signal.SIGINT)
+            assert self.channel is not None
+            self.channel.receive(_GRACE)
+            return {**outcome, "kept": True}
+        except (Late, Closed, WireError, ProcessLookupError):
+            self.kill_all()
+            return outcome
+
+    # ------------------------------------------------------------------------------------------------ tests
+
+    def open(self) -> None:
+        """Have the trainee's process fork, put it to sleep, and hand the fork's socket to the tester."""
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        try:
+            self._only(self.main)
+            assert self.channel is not None
+            self.channel.send_with_fds(plain({"do": "fork"}), [theirs.fileno()], 5.0)
+            theirs.close()
+            fork = _sender(ours)
+            self.channel.receive(5.0)
+            if fork in (0, 1, self.main):
+                raise Closed
+            os.kill(self.main, signal.SIGSTOP)
+            self._wait_until_stopped()
+            self._only(self.main, fork)
+            self.before = self._traces()
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+            self.tester.send_with_fds(plain({"status": "open"}), [ours.fileno()])
+        except (Closed, Late, WireError, OSError):
+            self.before = None
+            self.tester.send(plain({"status": "gone"}))
+        finally:
+            ours.close()
+            theirs.close()
+
+    def close(self) -> bool:
+        """Kill the fork and all that it started; True if the sleeping process can be used on."""
+        if self.before is None or self.main not in _processes():
+            return False
+        try:
+            self._only(self.main)
+            clean = self._traces() == self.before and self._unreachable()
+            os.kill(self.main, signal.SIGCONT)
+        except (OSError, Closed):
+            return False
+        return clean
+
+    def _wait_until_stopped(self) -> None:
+        end = time.monotonic() + 2.0
+        while _status(self.main).get("State", "")[:1] not in ("T", "t"):
+            if time.monotonic() > end:
+                raise Closed
+            time.sleep(0.0005)
+
+    def _only(self, *keep: int) -> None:
+        """Kill every process but this one and ``keep``. All are stopped first, so none can outrun it by forking."""
+        for _ in range(200):
+            others = [pid for pid in _processes() if pid not in (1, *keep)]
+            if not others:
+                return
+            for deadly in (signal.SIGSTOP, signal.SIGKILL):
+                for pid in others:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, deadly)
+            _reap(keep)
+        self.kill_all()
+        raise Closed
+
+    def _traces(self) -> Traces:
+        """What a fork could change to be found later: files, and how often the sleeper woke."""
+        status = _status(self.main)
+        woke = (status.get("voluntary_ctxt_switches"), status.get("nonvoluntary_ctxt_switches"))
+        return woke, _files("/tmp"), _files("/dev/shm")
+
+    def _unreachable(self) -> bool:
+        """Whether the sleeper shares nothing else with its forks: descriptors, memory, pending signals."""
+        if _descriptors(self.main) != self.descriptors:
+            return False
+        status = _status(self.main)
+        pending = int(status.get("SigPnd", "0"), 16) | int(status.get("ShdPnd", "0"), 16)
+        return not pending & ~_SIGCHLD_ONLY and not _shared_memory(self.main)
+
+    # ------------------------------------------------------------------------------------------------ watch
+
+    def watch(self) -> None:
+        """Called about every 50 ms: kill everything where memory or processes are over the limit."""
+        _reap((self.main,))
+        processes = _processes()
+        used = sum(max(0, _resident(str(pid)) - self.base) for pid in processes if pid != 1)
+        if used > self.memory * 2**20 or len(processes) > confine.MOST_PROCESSES + 2:
+            self.over = True
+            self.kill_all()
+
+
+def _processes() -> list[int]:
+    """The processes of this namespace that are not dead already."""
+    alive = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError, IndexError):
+                stat = Path("/proc", name, "stat").read_bytes()
+                if stat[stat.rindex(b")") + 2 : stat.rindex(b")") + 3] not in (b"Z", b"X"):
+                    alive.append(int(name))
+    return alive
+
+
+def _reap(keep: tuple[int, ...] = ()) -> None:
+    """Bury the dead that are this process's children."""
+    with suppress(ChildProcessError):
+        while True:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+
+
+def _resident(pid: str) -> int:
+    with suppress(OSError, IndexError, ValueError):
+        return int(Path("/proc", pid, "statm").read_text().split()[1]) * resource.getpagesize()
+    return 0
+
+
+def _status(pid: int) -> dict[str, str]:
+    with suppress(OSError):
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+        return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return {}
+
+
+def _descriptors(pid: int) -> dict[str, str]:
+    """What each descriptor of a process leads to, with its position and flags."""
+    found = {}
+    with suppress(OSError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            info = Path(f"/proc/{pid}/fdinfo/{name}").read_text()
+            found[name] = os.readlink(f"/proc/{pid}/fd/{name}") + " " + info
+    return found
+
+
+def _shared_memory(pid: int) -> bool:
+    """Whether a process has memory that it shares with others, other than read-only files of the system."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines():
+            parts = line.split(None, 5)
+            path = parts[5] if len(parts) > 5 else ""
+            if parts[1].endswith("s") and (path.startswith(("/tmp", "/dev")) or not path.startswith("/")):
+                return True
+        return False
+    return True
+
+
+def _files(root: str) -> list[tuple[Any, ...]]:
+    """Every entry below ``root`` with what changes when it is written."""
+    found = []
+    for folder, names, files in os.walk(root):
+        for name in [".", *names, *files]:
+            with suppress(OSError):
+                info = os.lstat(os.path.join(folder, name))
+                found.append(
+                    (
+                        folder,
+                        name,
+                        info.st_ino,
+                        info.st_mode,
+                        info.st_size,
+                        info.st_mtime_ns,
+                        info.st_ctime_ns,
+                    )
+                )
+    return sorted(found)
+
+
+def _sender(ours: socket.socket) -> int:
+    """The process that sent the first frame, by the kernel's word. Reads that frame. Raises Closed, Late."""
+    channel = SocketChannel(ours)
+    channel._wait(1, time.monotonic() + 5.0)
+    try:
+        head, ancillary, _, _ = ours.recvmsg(4, socket.CMSG_SPACE(struct.calcsize("iII")))
+    except OSError:
+        raise Closed from None
+    if len(head) < 4 or not ancillary or ancillary[0][1] != socket.SCM_CREDENTIALS:
+        raise Closed
+    pid, _, _ = struct.unpack("iII", ancillary[0][2][: struct.calcsize("iII")])
+    (size,) = struct.unpack(">I", head)
+    if size > 200:
+        raise WireError("not a greeting")
+    channel._exactly(size, time.monotonic() + 5.0)
+    return int(pid)
