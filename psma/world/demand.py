@@ -49,24 +49,20 @@ def paydays(days: pd.DatetimeIndex) -> pd.DatetimeIndex:
     """The last Friday of each month and the Saturday after it, where they fall into `days`."""
     fridays = days[days.weekday == 4]
     last = fridays[(fridays + pd.Timedelta(days=7)).month != fridays.month]
-    return last.append(last + pd.Timedelta(days=1)).intersection(days)
+    return pd.DatetimeIndex(last.append(last + pd.Timedelta(days=1)).intersection(days))
 
 
 def draw_calendar(truth: DemandTruth) -> pd.DataFrame:
     """One row a day that is out of the ordinary: date, kind and name."""
-    rows = [(day, "bank holiday", name) for day, name in BANK_HOLIDAYS]
+    rows = [(pd.Timestamp(day), "bank holiday", name) for day, name in BANK_HOLIDAYS]
     rows += [(day, "payday", "Last Friday of the month, and the Saturday") for day in paydays(days_of(truth))]
     for name, first, length, _ in truth.events:
         rows += [(day, "event", name) for day in pd.date_range(first, periods=length)]
-    rows.append(
-        (truth.rule_day, "recording rule", "A second report of the same assault is no longer counted")
-    )
-    rows += [
-        (CLOCK_CHANGES[0], "clock change", "01:00 is skipped"),
-        (CLOCK_CHANGES[1], "clock change", "01:00 comes twice"),
-    ]
+    rule = "A second report of the same assault is no longer counted"
+    rows.append((pd.Timestamp(truth.rule_day), "recording rule", rule))
+    clocks = zip(CLOCK_CHANGES, ("01:00 is skipped", "01:00 comes twice"), strict=True)
+    rows += [(pd.Timestamp(day), "clock change", name) for day, name in clocks]
     frame = pd.DataFrame(rows, columns=["date", "kind", "name"])
-    frame["date"] = pd.to_datetime(frame["date"])
     return frame.sort_values(["date", "kind"], kind="stable").reset_index(drop=True)
 
 
@@ -83,7 +79,7 @@ def expected_calls(kind: CallType, truth: DemandTruth) -> np.ndarray:
             days.isin(pd.date_range(first, periods=length)), dict(factors).get(kind.name, 1), 1
         )
     if kind.name == truth.rule_type:
-        mean = mean * np.where(days >= truth.rule_day, truth.rule_factor, 1)
+        mean = mean * np.where(days >= pd.Timestamp(truth.rule_day), truth.rule_factor, 1)
     return np.asarray(mean)
 
 
@@ -130,15 +126,16 @@ def hour_weights(day: pd.Timestamp, profile: np.ndarray, hours: list[int]) -> np
 
 def draw_calls_hourly(daily: pd.DataFrame, truth: DemandTruth, rng: np.random.Generator) -> pd.DataFrame:
     """One row an hour of the last year; the hours of a day add up to `calls_daily.csv`."""
-    wide = daily.pivot_table(index="date", columns="call_type", values="calls", aggfunc="sum")
-    general, crisis = np.array(TRUTH.response.profile), np.array(truth.mental_health_profile)
+    days = pd.date_range(truth.hourly_first_day, periods=truth.hourly_days)
+    total = daily.groupby("date")["calls"].sum().loc[days].tolist()
+    crisis = daily[daily["call_type"] == "mental health"].set_index("date")["calls"].loc[days].tolist()
+    general_profile, crisis_profile = np.array(TRUTH.response.profile), np.array(truth.mental_health_profile)
     rows = []
-    for day in pd.date_range(truth.hourly_first_day, periods=truth.hourly_days):
+    for day, calls, mental_health in zip(days, total, crisis, strict=True):
         hours = hours_of(day)
-        mental_health = rng.multinomial(wide.loc[day, "mental health"], hour_weights(day, crisis, hours))
-        rest = wide.loc[day].sum() - wide.loc[day, "mental health"]
-        others = rng.multinomial(rest, hour_weights(day, general, hours))
-        for hour, m, n in zip(hours, mental_health, others, strict=True):
+        some = rng.multinomial(mental_health, hour_weights(day, crisis_profile, hours))
+        rest = rng.multinomial(calls - mental_health, hour_weights(day, general_profile, hours))
+        for hour, m, n in zip(hours, some, rest, strict=True):
             rows.append((day + pd.Timedelta(hours=hour), int(m + n), int(m)))
     return pd.DataFrame(rows, columns=["hour", "calls", "mental_health_calls"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -30,7 +31,7 @@ def save(family: str, world: World, folder: Path) -> None:
 def geography(figure: Figure, world: World) -> None:
     """Two maps: districts with roads and hospitals, and deprivation."""
     left, right = figure.subplots(1, 2)
-    areas = world.tables["areas.gpkg"]
+    areas: Any = world.tables["areas.gpkg"]  # a GeoDataFrame, whose plot takes more than a DataFrame's
     areas.plot(
         "deprivation_decile",
         ax=right,
@@ -100,13 +101,10 @@ def response(figure: Figure, world: World) -> None:
     left, right = figure.subplots(1, 2)
     log = world.tables["response_log.csv"].drop_duplicates("incident")
     wait = (log["dispatched"] - log["received"]).dt.total_seconds() / 60
-    by_hour = wait.groupby([log["district"], log["received"].dt.hour]).mean()
-    for name, shade, line in (
-        ("Tamarmouth", BLUE, "-"),
-        ("Easthaven", GREEN, "--"),
-        ("Highmoor", ORANGE, "-."),
-    ):
-        left.plot(by_hour[name].index, by_hour[name], color=shade, linestyle=line, label=name)
+    looks = (("Tamarmouth", BLUE, "-"), ("Easthaven", GREEN, "--"), ("Highmoor", ORANGE, "-."))
+    for name, shade, line in looks:
+        by_hour = wait[log["district"] == name].groupby(log["received"].dt.hour).mean()
+        left.plot(by_hour.index, by_hour, color=shade, linestyle=line, label=name)
     left.set(title="Mean wait for a car", xlabel="Hour of the day", ylabel="Minutes", ylim=(0, None))
     left.legend(fontsize=8)
     right.hist(wait[wait > 0].clip(upper=120), bins=40, color=BLUE)

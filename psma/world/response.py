@@ -89,7 +89,7 @@ def run_queue(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Play eight weeks of one district; returns dispatched, arrived and cleared (seconds since the start).
 
-    `cars` is the number on duty by hour of the day, `travel(job, origin, now)` the seconds that a car needs
+    `cars` is the number on duty by hour of the day, `travel(now, job, origin)` the seconds that a car needs
     from a place to the job. A job waits until as many cars as it needs are free; the most urgent grade goes
     first, then the earliest, and a job that needs two cars holds up those behind it. A cleared car stays
     where it is.
@@ -108,11 +108,11 @@ def run_queue(
             fleet.come_back(int(jobs.place[number]), int(jobs.units[number]))
         else:
             heapq.heappush(queue, (int(jobs.grade[number]), number))
-        if events and events[0][:2] == (now, kind):
+        if events and events[0][0] == now:
             continue  # everything that happens in one second comes before the decision
         while queue and len(fleet.free) >= jobs.units[queue[0][1]]:
             job = heapq.heappop(queue)[1]
-            seconds = partial(travel, job, now=now)
+            seconds = partial(travel, now, job)
             dispatched[job] = now
             arrived[job] = now + seconds(fleet.take_nearest(seconds, int(jobs.units[job])))
             cleared[job] = arrived[job] + jobs.scene[job]
@@ -232,11 +232,18 @@ def travel_on(
     last = truth.address_minutes * np.sqrt(areas["area_km2"].to_numpy())[place]
     band = [TRUTH.geography.band(hour) for hour in range(24)]
 
-    def seconds(job: int, origin: int, now: int) -> int:
+    def seconds(now: int, job: int, origin: int) -> int:
         drive = minutes[band[now // HOUR % 24], origin, place[job]]
         return int(60 * (truth.turnout_minutes + pace[job] * (drive + last[job])))
 
     return seconds
+
+
+def base_of(district: District, world: World) -> int:
+    """Row of the area in which the district's police station stands: its cars start there."""
+    sites = world.tables["sites.csv"]
+    own = (sites["kind"] == "police station") & (sites["district"] == district.name)
+    return int(np.flatnonzero(world.tables["areas.gpkg"]["area_code"] == sites.loc[own, "area"].iloc[0])[0])
 
 
 def draw_district(district: District, world: World, rng: np.random.Generator) -> pd.DataFrame:
@@ -248,19 +255,14 @@ def draw_district(district: District, world: World, rng: np.random.Generator) ->
     jobs = draw_incidents(district, weights, truth, rng)
     jobs["place"] = own[jobs["place"]]
     travel = travel_on(world.hidden["geography.minutes"], areas, jobs, rng)
-    columns = [jobs[name].to_numpy() for name in ("received", "grade", "units", "place")]
-    sites = world.tables["sites.csv"]
-    station = sites[(sites["kind"] == "police station") & (sites["district"] == district.name)]["area"].iloc[
-        0
-    ]
-    base = int(np.flatnonzero(areas["area_code"] == station)[0])
-    times = run_queue(
-        Jobs(*columns, (jobs["scene"] + jobs["in_ed"]).to_numpy()),
-        [district.cars_at(h) for h in range(24)],
-        base,
-        travel,
+    received, grade, units, place = (
+        jobs[name].to_numpy() for name in ("received", "grade", "units", "place")
     )
-    jobs["dispatched"], jobs["arrived"], jobs["cleared"] = times
+    todo = Jobs(received, grade, units, place, (jobs["scene"] + jobs["in_ed"]).to_numpy())
+    cars = [district.cars_at(hour) for hour in range(24)]
+    jobs["dispatched"], jobs["arrived"], jobs["cleared"] = run_queue(
+        todo, cars, base_of(district, world), travel
+    )
     second = rng.random(len(jobs)) < truth.second_spelling_chance
     jobs["station"] = np.where(second, district.station_spellings[-1], district.station_spellings[0])
     jobs["area"] = areas["area_code"].to_numpy()[jobs["place"]]

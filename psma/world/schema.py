@@ -103,9 +103,11 @@ def read_table(file: str, family: str, facts: Mapping[str, Any]) -> Table:
         columns.append(Column(name=name, **{**given, **listed}))
         if columns[-1].type not in TYPES:
             raise ValueError(f"{file}, {name}: type {columns[-1].type!r} is none of {', '.join(TYPES)}")
-    listed = {key: tuple(facts.get(key, ())) for key in ("dirt", "sessions")}
-    plain = {key: facts.get(key, "") for key in ("holder", "row", "process")}
-    return Table(file=file, family=family, columns=tuple(columns), **plain, **listed)
+    lists = {key: tuple(facts.get(key, ())) for key in ("dirt", "sessions")}
+    words = {key: str(facts.get(key, "")) for key in ("holder", "row", "process")}
+    return Table(
+        file, family, columns=tuple(columns), dirt=lists["dirt"], sessions=lists["sessions"], **words
+    )
 
 
 def read(path: Path, table: Table) -> pd.DataFrame:
