@@ -23,6 +23,7 @@ from typer.core import TyperGroup
 
 from psma import __version__
 from psma.errors import PsmaError
+from psma.startup import skip_slow_imports
 
 STUDY, TEACH, WRITE = "To study", "To teach", "To write and maintain"
 INTERRUPTED = 130
@@ -220,4 +221,5 @@ def data(
 
 def main() -> None:
     """Entry point of the `psma` command."""
+    skip_slow_imports()
     app(prog_name="psma")

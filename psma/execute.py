@@ -169,9 +169,13 @@ def longest_first(notebooks: Sequence[Path], known: dict[str, float]) -> list[in
 
 def timings_file() -> Path:
     """Where the seconds of past runs are kept; deleting it is harmless."""
+    return _cache_folder() / "timings.json"
+
+
+def _cache_folder() -> Path:
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("psma", appauthor=False)) / "timings.json"
+    return Path(platformdirs.user_cache_dir("psma", appauthor=False))
 
 
 def _read_timings() -> dict[str, float]:
@@ -356,7 +360,9 @@ class _Crew:
 def kernel_environment(jobs: int) -> dict[str, str]:
     """The environment of a worker and its kernels: the caller's own, made reproducible.
 
-    Cores are shared out, so that several kernels do not each start a thread for every core.
+    Cores are shared out, so that several kernels do not each start a thread for every core. Where Python is
+    told to write no compiled files, every kernel would compile pandas and its like anew, for seconds: they go
+    to a cache of our own.
     """
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     fixed = {
@@ -368,4 +374,6 @@ def kernel_environment(jobs: int) -> dict[str, str]:
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
     shared = {name: threads for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS") if name not in os.environ}
+    if os.environ.get("PYTHONDONTWRITEBYTECODE") and "PYTHONPYCACHEPREFIX" not in os.environ:
+        fixed |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(_cache_folder() / "bytecode")}
     return os.environ | fixed | shared

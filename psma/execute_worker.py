@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from psma.errors import PsmaError
 from psma.execute import NOTEBOOK_CELLS
+from psma.startup import skip_slow_imports
 
 if TYPE_CHECKING:
     from nbclient import NotebookClient
@@ -405,6 +406,7 @@ def kernel_words(scratch: Path) -> str:
 def main() -> None:
     """Serve notebooks until standard input closes."""
     scratch = Path(sys.argv[1])
+    skip_slow_imports()
     sending = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)  # whatever a library prints must not mix with the events
 
