@@ -72,11 +72,9 @@ class Page:
 
     @cached_property
     def form(self) -> str:
-        """The session's form: code, paper, r or git."""
-        for nb in (self.lecture, self.nb):
-            if nb is not None and (found := notebook.psma(nb).get("form")):
-                return str(found)
-        return "code"
+        """The session's form: code, paper, r or git; code where none of them is said."""
+        said = notebook.psma(self.lecture if self.lecture is not None else self.nb).get("form")
+        return said if said in FORMS else "code"
 
     @property
     def is_r(self) -> bool:

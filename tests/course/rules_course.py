@@ -53,8 +53,9 @@ def own_sentences(pages: Iterable[Page]) -> Iterator[tuple[PurePosixPath, Violat
 
 def sentences(page: Page) -> list[str]:
     """The long sentences of a notebook's prose."""
-    text = re.sub(r"\s+", " ", "\n\n".join(prose(c.source) for _, c in page.text))
-    return [s.strip() for s in re.split(r"(?<=[.!?])\s+", text) if len(s.split()) >= LONG]
+    text = "\n\n".join(re.sub(r"^#+ .*$", "\n", prose(c.source), flags=re.MULTILINE) for _, c in page.text)
+    parts = (" ".join(part.split()) for part in re.split(r"(?<=[.!?])\s+|\n\s*\n", text))
+    return [part for part in parts if len(part.split()) >= LONG]
 
 
 def three_of_each(pages: Iterable[Page]) -> Iterator[tuple[PurePosixPath, Violation]]:

@@ -125,17 +125,16 @@ def one_break(page: Page) -> Iterator[Found]:
 
 @rule(LECTURE, forms=CODED)
 def sections(page: Page) -> Iterator[Found]:
-    """The body has four to six sections (and the opening result), in two parts."""
+    """The body has four to six sections in two parts: the numbered ones, or where none is numbered, all."""
     pause, practice = page.heading("break"), page.heading("in practice")
     if pause is None or practice is None or not page.code:
         return
-    other = ("break", "your turn", "common mistake", "set-?up")
-    first = page.code[0][0]
-    body = [
-        h for h in page.headings if h.level == 2 and first < h.index < practice.index and not h.starts(*other)
-    ]
+    other = ("break", "your turn", "common mistake", "predict", "set-?up")
+    span = range(page.code[0][0], practice.index)
+    body = [h for h in page.headings if h.level == 2 and h.index in span and not h.starts(*other)]
+    body = [h for h in body if re.match(r"\d+ *[·.:]", h.text)] or body
     before = sum(h.index < pause.index for h in body)
-    if not 4 <= len(body) <= 7 or before in (0, len(body)):
+    if not 4 <= len(body) <= 6 or before in (0, len(body)):
         yield None, f"{before} + {len(body) - before} sections before and after the break: four to six in all"
 
 

@@ -39,7 +39,7 @@ def test_notebook(page: Page):
 
 @pytest.mark.parametrize("rule", COURSE_RULES, ids=lambda rule: rule.__name__)
 def test_all_notebooks_together(rule):
-    """What no notebook breaks alone: a check asked twice, copied sentences, a session without its solution."""
+    """A check that is asked twice, sentences that are copied, a session without its solution."""
     found = [f"{path}: {violation}" for path, violation in rule(PAGES)]
     if found:
         pytest.fail(listed(found), pytrace=False)
