@@ -468,10 +468,36 @@ def test_the_table_waits_for_a_lecture_that_cannot_be_read(course_root):
     assert "3.2 cannot be read" in change.why
 
 
+def test_a_lecture_without_a_question(course_root):
+    """Its row has an empty place."""
+    lecture = find_course(course_root).session("3.1").lecture
+    notebook.write(notebook.tidy(book(cell("# Pathways", "markdown"), cell("**The question.** x"))), lecture)
+    course = find_course(course_root)
+    build(course)
+    readme = (course_root / "modules/03_queuing_des/README.md").read_text()
+    assert "| 3.1 | [Pathways](01_pathways.ipynb) |  |  |  |\n" in readme
+
+
+def test_an_exercise_that_cannot_be_removed(course_root, monkeypatch):
+    """A problem, and no traceback."""
+    course = find_course(course_root)
+    build(course)
+    course.session("3.1").solution.unlink()
+
+    def fail(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", fail)
+    (change,) = build(course)
+    assert (change.why, change.problem) == ("cannot be removed (Permission denied)", True)
+
+
 def test_a_module_without_sessions_needs_no_table(course_root):
     """Its README is left as it stands, or gets an empty table if it has the marks."""
     empty = course_root / "modules/04_nlp"
     empty.mkdir()
+    assert [c.path.name for c in build(find_course(course_root))][-1] == "README.md"
+    assert build(find_course(course_root)) == []
     (empty / "README.md").write_text("# 4 · NLP\n")
     course = find_course(course_root)
     build(course)

@@ -256,6 +256,14 @@ def test_what_editors_leave_behind_goes_and_what_an_author_says_stays():
     assert list(nb.metadata.psma) == ["form", "thread"]
 
 
+def test_a_picture_pasted_into_the_text_stays():
+    """It is an attachment of the cell; an empty one goes."""
+    pasted = md("![x](attachment:a.png)", attachments={"a.png": {"image/png": "aGVsbG8="}})
+    nb = notebook.tidy(book(pasted, md("x", attachments={})))
+    assert nb.cells[0].attachments == {"a.png": {"image/png": "aGVsbG8="}}
+    assert "attachments" not in nb.cells[1]
+
+
 def test_what_changed_is_said_in_words():
     """The line that psma tidy prints."""
     ran = code(execution_count=3, outputs=[new_output("stream", text="x")])

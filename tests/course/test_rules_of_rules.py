@@ -11,10 +11,11 @@ import pytest
 from bad import base
 from bad.cases import CASES, Case, swap
 from rulebook import KINDS, RULES, Page
-from rules import violations
+from rules import pages, violations
 from rules_course import COURSE_RULES, own_sentences, three_of_each, unique_checks
 
 from psma import exercises, notebook
+from psma.course import find_course
 
 NAME = PurePosixPath("03_queuing_des/01_pathways.ipynb")
 
@@ -129,7 +130,35 @@ def test_a_session_in_r_is_held_to_the_same_rules():
     assert set(broken_rules(notebook.tidy(lecture), "modules")) == {"data-files"}
 
 
+def test_one_id_for_two_cells():
+    """Tidying cannot decide it, so the rule says it."""
+    nb = copy.deepcopy(GOOD["solutions"])
+    next(c for c in nb.cells if c.id == "task-same-3").id = "task-same-2"
+    assert "have the same id `task-same-2`" in broken_rules(nb, "solutions")["tidy"]
+
+
 # ---------------------------------------------------------------- the course as a whole
+
+
+def test_the_pages_of_a_course_on_disk(tmp_path):
+    """Each with its twins and bytes; one that cannot be read is missing, and that is reported."""
+    (tmp_path / "pyproject.toml").write_text("")
+    for kind in KINDS:
+        notebook.write(GOOD[kind], tmp_path / kind / NAME)
+    (tmp_path / "data").mkdir()
+    for file in base.FILES:
+        (tmp_path / file).write_text("")
+    found = list(pages(find_course(tmp_path)))
+    assert [page.kind for page in found] == ["modules", "exercises", "solutions"]
+    for page in found:
+        known = {name: getattr(page, name) for name in ("raw", "exists", "lecture", "solution")}
+        assert violations(page.nb, page.kind, page.path, **known) == []
+    assert found[1].solution == found[2].nb
+    assert found[2].lecture == found[0].nb
+    (tmp_path / "solutions" / NAME).write_text("{")
+    there = list(pages(find_course(tmp_path)))
+    assert [page.kind for page in there] == ["modules", "exercises"]
+    assert [str(path) for path, _ in three_of_each(there)] == [f"solutions/{NAME}"]
 
 
 def course(**names) -> list[Page]:

@@ -116,6 +116,17 @@ def many(number: int, source: str, slide_type: str) -> Spoil:
     return after("jobs = pd", *(cell("markdown", f"{source} {n}", slide_type) for n in range(number)))
 
 
+def other_session(nb: NotebookNode) -> None:
+    """Let the outcomes carry the ids of session 3.2."""
+    found = nb.metadata.psma.outcomes
+    nb.metadata.psma.outcomes = {identity.replace("3.1", "3.2"): text for identity, text in found.items()}
+
+
+def drop_stub(nb: NotebookNode) -> None:
+    """Take the stub of the second Your turn out."""
+    nb.cells.remove(next(c for c in nb.cells if "4 / 2" in notebook.psma(c).get("answer", "")))
+
+
 def two_checks(nb: NotebookNode) -> None:
     """Let one cell check twice."""
     found = find(nb, '"same_2(3)"')
@@ -262,6 +273,7 @@ CASES = [
         "modules",
         lambda nb: nb.metadata.psma.outcomes.update({"3.1-b": "count"}),
     ),
+    Case("outcomes of another session", "outcomes", "modules", other_session),
     # anatomy
     Case("no question", "question", "modules", swap("**The question.**", "Asked:")),
     Case("no slide for the outcomes", "outcomes-slide", "modules", drop("By noon")),
@@ -278,6 +290,7 @@ CASES = [
         swap("### Common mistake", "### A mistake"),
         also=("only-mistakes-may-raise",),
     ),
+    Case("a mistake without code", "common-mistake", "modules", drop("1 / 0")),
     Case("a mistake without words", "common-mistake", "modules", drop("There is no answer")),
     Case("an error anywhere", "only-mistakes-may-raise", "modules", tag("jobs = pd", "raises-exception")),
     Case("nothing from practice", "in-practice", "modules", swap("## In practice", "## Elsewhere")),
@@ -304,6 +317,7 @@ CASES = [
         swap("<details><summary>Hint</summary>Divide first.</details>", ""),
     ),
     Case("no stub", "your-turn-proof", "modules", drop("# your code here")),
+    Case("no stub before the next heading", "your-turn-proof", "modules", drop_stub),
     Case("no proof", "your-turn-proof", "modules", say("# your code here", answer=None)),
     Case(
         "a proof that asserts nothing",
