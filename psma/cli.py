@@ -148,6 +148,19 @@ def slides(
     raise typer.Exit(make(session, out=out, check=check, shots=shots))
 
 
+@app.command(epilog="Example: psma blank 3.2", rich_help_panel=TEACH)
+def blank(
+    session: Annotated[str, typer.Argument(help='A session ("3.2").')],
+    out: Annotated[Path | None, typer.Option(help="File or folder; else work/, where the data are found.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a blank that has been typed into.")] = False,
+) -> None:
+    """Copy a lecture with its demo code emptied, to type it live."""
+    from psma.course import find_course
+    from psma.publish.blank import write_blank
+
+    course = find_course()
+    typer.echo(write_blank(course, course.session(session), out, force=force))
+
 
 # --- to write and maintain
 
@@ -217,6 +230,32 @@ def data(
         raise typer.Exit(table.print_problems(world.verify(target), f"{target}: all as it should be"))
     with table.screen().status(f"Drawing Tamarshire into {target}"):
         world.generate(target, **({} if seed is None else {"seed": seed}))
+
+
+@app.command(
+    epilog="Example: psma mark assessment/practice.ipynb submissions/ --out results/", rich_help_panel=TEACH
+)
+def mark(
+    paper: Annotated[Path, typer.Argument(help="The paper's source notebook, in nbgrader's format.")],
+    submissions: Annotated[Path, typer.Argument(help="The folder of what trainees sent.")],
+    out: Annotated[Path, typer.Option(help="Where the results go; marking resumes from what is there.")],
+    jobs: Annotated[int | None, typer.Option(help="How many at a time; every core unless given.")] = None,
+    cell_seconds: Annotated[float, typer.Option(help="The longest a cell or a test may take.")] = 30.0,
+    memory: Annotated[int, typer.Option(help="MiB that a submission may use.")] = 1024,
+    scheduler: Annotated[str | None, typer.Option(help="A Dask cluster, such as tcp://host:8786.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Mark all again.")] = False,
+    allow_unisolated: Annotated[
+        bool, typer.Option("--allow-unisolated", help="Run trainees' code with your rights where nothing else is possible.")
+    ] = False,
+) -> None:
+    """Mark a folder of submissions: safely, resumably, on every core."""
+    from psma.marking.batch import Batch
+    from psma.marking.command import mark_and_print
+    from psma.marking.marker import Limits
+
+    limits = Limits(cell=cell_seconds, budget=10 * cell_seconds, memory=memory)
+    batch = Batch(paper, submissions, out, limits, jobs, allow_unisolated, scheduler, fresh)
+    raise typer.Exit(mark_and_print(batch))
 
 
 def main() -> None:

@@ -37,6 +37,10 @@ class Limits:
     memory: int = 1024
 
 
+class PaperFault(PsmaError):
+    """The paper's own code (``draw.py``, the reference solution) failed for a candidate."""
+
+
 class Running(Protocol):
     """One submission that is being marked somewhere."""
 
@@ -81,7 +85,7 @@ class Marker:
         self.reference = _reference_of(paper)
 
     def mark(self, submission: Submission) -> SubmissionResult:
-        """The result of one submission. A fault of the marking itself raises PsmaError."""
+        """The result of one submission; whatever goes wrong stands in its flags."""
         start = time.monotonic()
         blank = SubmissionResult(
             candidate=submission.candidate, sent_as=submission.sent_as, digest=submission.digest,
@@ -91,7 +95,11 @@ class Marker:
         if submission.cells is None:
             return blank
         laid = plan(self.paper, list(submission.cells))
-        report = self._run(submission, laid)
+        try:
+            report = self._run(submission, laid)
+        except PaperFault as fault:
+            flag = Flag("paper", str(fault), needs_person=True)
+            return replace(blank, flags=(*submission.flags, *laid.flags, flag), written=laid.written)
         return replace(
             blank, flags=(*submission.flags, *laid.flags, *_flags(report, laid)), marks=self._marks(report, laid),
             tests=tuple(report.tests.values()), written=laid.written, isolation=self.place.isolation,
@@ -142,7 +150,7 @@ class Marker:
         finally:
             running.kill()
         if report.broken:
-            raise PsmaError(f"{self.paper.path}: {report.broken}. Mend the paper, then mark again.")
+            raise PaperFault(f"{self.paper.path.name}: {report.broken}. Mend the paper, then mark again.")
 
     def _blame(self, report: _Report, laid: Plan) -> None:
         """The tester was lost in a test: that test is not passed, the rest goes on. Elsewhere: a person."""
@@ -171,8 +179,8 @@ class Marker:
         try:
             return dict(self.draw(submission.candidate, folder))
         except Exception as error:
-            raise PsmaError(
-                f"{self.paper.draw}: draw({submission.candidate!r}) stopped with {type(error).__name__}: {error}"
+            raise PaperFault(
+                f"draw.py: draw({submission.candidate!r}) stopped with {type(error).__name__}: {error}"
             ) from None
 
 

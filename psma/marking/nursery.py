@@ -7,7 +7,6 @@ the fork goes on into namespaces of its own and becomes a warden; in the role ``
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import select
 import signal
@@ -21,6 +20,7 @@ from typing import Any
 from psma.marking import confine
 from psma.marking.channel import Channel, Closed, SocketChannel
 from psma.marking.session import outcome_of
+from psma.marking.trainee import make_shell, warm_up
 from psma.marking.wire import Message, WireError, plain
 
 
@@ -60,7 +60,7 @@ def _be_warden(message: Message, fds: list[int], shell: Any) -> None:
     confine.enter_namespaces()
     pid = os.fork()
     if pid:
-        confine.close_all_but()
+        os.closerange(3, 2**16)
         os.waitpid(pid, 0)
         return
     confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -139,14 +139,8 @@ def main() -> None:
         confine.mount("proc", "/proc", "proc", confine.MS_NOSUID | confine.MS_NODEV | confine.MS_NOEXEC)
         confine.become_nobody()
     os.chdir("/tmp")
-    for module in modules:
-        with suppress(Exception):
-            importlib.import_module(module)
-    shell = None
-    if role == "trainee":
-        from psma.marking.trainee import make_shell
-
-        shell = make_shell()
+    warm_up(modules)
+    shell = make_shell() if role == "trainee" else None
     gc.collect()
     gc.freeze()  # what is warm is not walked again, and stays shared with the forks
     nursery = Nursery(role, sock, shell)

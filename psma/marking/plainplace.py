@@ -48,6 +48,9 @@ class PlainPlace:
 
     isolation = NOT_ISOLATED
 
+    def __init__(self, modules: list[str]) -> None:
+        self.modules = sorted({"numpy", "pandas", *modules})
+
     def __enter__(self) -> PlainPlace:
         self.root = scratch()
         return self
@@ -65,6 +68,7 @@ class PlainPlace:
     def begin(self, folder: Path, limits: Limits) -> _Job:
         package = str(Path(__file__).parents[2])
         environment = {**os.environ, **SINGLE_THREAD, "MPLBACKEND": "agg",
+            "PSMA_WARM": ",".join(self.modules),
                        "PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])}  # fmt: skip
         process = subprocess.Popen(
             [sys.executable, "-m", "psma.marking.tester"], cwd=folder, env=environment, stdin=subprocess.PIPE,

@@ -91,9 +91,13 @@ class Parent:
             self.channel.receive(120.0)
         except (Closed, Late, WireError):
             self.stop()
-            self.log.seek(0)
-            last = self.log.read().decode(errors="replace").strip().splitlines()[-1:] or ["it ended"]
-            raise PsmaError(f"This system allows no isolation ({last[0][:200]}).") from None
+            raise PsmaError(f"This system allows no isolation ({self.last_words()}).") from None
+
+    def last_words(self) -> str:
+        """The last line that it wrote to its log, to say what is wrong."""
+        self.log.seek(0)
+        lines = self.log.read().decode(errors="replace").strip().splitlines()
+        return lines[-1][:200] if lines else "its processes ended"
 
     def start(self, folder: str, fds: list[int], limits: Limits) -> None:
         """Fork for one submission. Raises Closed."""
@@ -127,8 +131,8 @@ class _Job:
     def kill(self) -> None:
         """End both sides of it."""
         self.channel.close()
-        self.sandbox.tests.kill(self.name)
-        self.sandbox.trainee.kill(self.name)
+        for parent in self.sandbox.parents.values():
+            parent.kill(self.name)
 
 
 class Sandbox:
@@ -149,11 +153,14 @@ class Sandbox:
         self.jobs = self.root / "jobs"
         self.jobs.mkdir(mode=0o755)
         self.jobs.chmod(0o755)
-        self.trainee = Parent("trainee", self.jobs, self.modules)
-        self.tests = Parent("tests", self.jobs, self.modules)
+        self.lock = threading.Lock()
+        self.parents: dict[str, Parent] = {}
         try:
-            self.trainee.wait_until_ready()
-            self.tests.wait_until_ready()
+            for role in ("trainee", "tests"):
+                self.parents[role] = Parent(role, self.jobs, self.modules)
+            for parent in self.parents.values():
+                parent.wait_until_ready()
+            self.prove()
         except PsmaError:
             self.__exit__(None, None, None)
             raise
@@ -162,8 +169,8 @@ class Sandbox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        self.trainee.stop()
-        self.tests.stop()
+        for parent in self.parents.values():
+            parent.stop()
         shutil.rmtree(self.root, ignore_errors=True)
 
     def folder(self) -> Path:
@@ -175,9 +182,39 @@ class Sandbox:
         near, far = socket.socketpair()
         ours, theirs = socket.socketpair()
         try:
-            self.trainee.start(folder.name, [far.fileno()], limits)
-            self.tests.start(folder.name, [near.fileno(), theirs.fileno()], limits)
+            self._start("trainee", folder.name, [far.fileno()], limits)
+            self._start("tests", folder.name, [near.fileno(), theirs.fileno()], limits)
         finally:
             for sock in (near, far, theirs):
                 sock.close()
         return _Job(self, folder.name, SocketChannel(ours))
+
+    def _start(self, role: str, folder: str, fds: list[int], limits: Limits) -> None:
+        """Start one side of a submission; a warm parent that was lost (killed by the system, say) is replaced."""
+        parent = self.parents[role]
+        try:
+            parent.start(folder, fds, limits)
+        except (Closed, Late):
+            with self.lock:
+                if self.parents[role] is parent:
+                    parent.stop()
+                    self.parents[role] = Parent(role, self.jobs, self.modules)
+                    self.parents[role].wait_until_ready()
+            self.parents[role].start(folder, fds, limits)
+
+    def prove(self) -> None:
+        """Hold one cell of our own in namespaces. Raises PsmaError where the system does not let us."""
+        folder = self.folder()
+        job = self.begin(folder, Limits(cell=20.0))
+        try:
+            step = {"do": "run", "source": "import os; 1 / (os.listdir('/proc').count('1') == 0)", "id": None, "number": 1}
+            work = {"steps": [step], "imports": {}, "limit": 20.0, "budget": 60.0, "skip": []}
+            job.channel.send(plain({"job": work, "folder": str(folder)}), 10.0)
+            while True:
+                message = job.channel.receive(60.0)
+                if message.get("end"):
+                    return
+        except (Closed, Late, WireError):
+            raise PsmaError(f"This system allows no isolation ({self.parents['trainee'].last_words()}).") from None
+        finally:
+            job.kill()

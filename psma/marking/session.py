@@ -88,6 +88,9 @@ def outcome_of(reply: Message) -> dict[str, Any]:
     return {"status": status, "error": words, "kept": True}
 
 
+_START = 120.0
+
+
 class Spawned:
     """A trainee's process without isolation: an interpreter of its own, killed and replaced after a test used it."""
 
@@ -106,6 +109,7 @@ class Spawned:
         )  # fmt: skip
         assert self.process.stdin is not None and self.process.stdout is not None
         self.channel = PipeChannel(self.process.stdout, self.process.stdin)  # type: ignore[arg-type]
+        self.channel.receive(_START)
 
     def run(self, source: str, limit: float) -> dict[str, Any]:
         assert self.channel is not None

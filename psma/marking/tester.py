@@ -330,12 +330,14 @@ def main() -> None:
 
     from psma.marking.channel import BlockingChannel
     from psma.marking.session import Spawned
+    from psma.marking.trainee import warm_up
 
     reader, writer = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     sys.stdin, sys.stdout = io.StringIO(), io.StringIO()
     with open(os.devnull, "r+b") as null:
         for fd in (0, 1):
             os.dup2(null.fileno(), fd)
+    warm_up(os.environ.get("PSMA_WARM", "").split(","))
     holders: list[Spawned] = []
 
     def spawned(header: dict[str, Any]) -> Holder:

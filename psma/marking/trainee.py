@@ -7,6 +7,7 @@ own), which is killed after that test; or, without isolation, the only process t
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import random
@@ -38,7 +39,14 @@ def make_shell() -> Any:
     shell = InteractiveShell.instance(config=config)
     for name in ("showtraceback", "showsyntaxerror", "showindentationerror"):
         setattr(shell, name, _silent)
+    shell.enable_gui = _silent
+    shell.enable_matplotlib = _no_window
     return shell
+
+
+def _no_window(gui: str | None = None) -> tuple[str | None, str]:
+    """``%matplotlib`` of any kind: figures are drawn, never shown."""
+    return gui, "agg"
 
 
 def _silent(*args: Any, **kwargs: Any) -> None:
@@ -189,6 +197,13 @@ def _serve_fork(trainee: Trainee, parent: SocketChannel, fd: int) -> None:
         os._exit(0)
 
 
+def warm_up(modules: list[str]) -> None:
+    """Import libraries before the clock of the first cell runs. One that cannot be imported fails where it is used."""
+    for module in filter(None, modules):
+        with suppress(Exception):
+            importlib.import_module(module)
+
+
 def fresh_state() -> None:
     """What a new process must not share with the one it was forked from."""
     for name in ("SIGINT", "SIGTERM", "SIGCHLD", "SIGALRM", "SIGPIPE"):
@@ -207,8 +222,11 @@ def main() -> None:
             os.dup2(null.fileno(), fd)
     sys.stdin, sys.stdout, sys.stderr = (io.TextIOWrapper(open(fd, mode, closefd=False))  # noqa: SIM115
                                          for fd, mode in ((0, "rb"), (1, "wb"), (2, "wb")))  # fmt: skip
+    warm_up(os.environ.get("PSMA_WARM", "").split(","))
     shell = make_shell()
     sys.path.insert(0, os.getcwd())
+    writer.write(plain({"status": "ready"}))
+    writer.flush()
     with suppress(Exception):
         serve(Trainee(shell), BlockingChannel(reader, writer))
     os._exit(0)
