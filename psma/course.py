@@ -167,7 +167,7 @@ def _sessions(root: Path, folder: Path) -> Iterator[Session]:
 def _look_into(path: Path) -> tuple[str, dict[str, Any], str]:
     """Title and metadata.psma of a lecture, and what is wrong with it."""
     try:
-        nb = notebook.read(path)
+        nb = notebook.glance(path)
     except PsmaError as error:
         return UNREADABLE, {}, str(error)
     try:

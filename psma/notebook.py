@@ -1,8 +1,7 @@
 """Read, write and tidy a notebook, and read what stands in its cells.
 
 A tidy notebook is the same bytes whoever saved it last: no outputs, no traces of an editor, ids that mean
-something, metadata in order. Everything here but :func:`read`, :func:`write` and :func:`replace_file` is
-pure.
+something, metadata in order. What does not take a path is pure.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +50,7 @@ def slide_type(cell: NotebookNode) -> str | None:
     return _part(cell, "slideshow").get("slide_type") or None
 
 
-def psma(node: NotebookNode) -> dict[str, Any]:
+def psma(node: Mapping[str, Any]) -> dict[str, Any]:
     """The course's own metadata of a cell or of a notebook: what stands under ``metadata.psma``."""
     return _part(node, "psma")
 
@@ -75,11 +74,11 @@ def headings(markdown: str) -> Iterator[tuple[int, str]]:
             yield len(heading[1]), heading[2].strip()
 
 
-def title(nb: NotebookNode) -> str:
+def title(nb: Mapping[str, Any]) -> str:
     """Text of the notebook's H1. PsmaError when there is none."""
-    for cell in nb.cells:
-        if cell.cell_type == "markdown":
-            for level, text in headings(cell.source):
+    for cell in nb["cells"]:
+        if cell["cell_type"] == "markdown":
+            for level, text in headings(cell["source"]):
                 if level == 1 and text:
                     return text
     raise PsmaError("the notebook has no title: begin its first cell with '# ' and the title")
@@ -110,12 +109,29 @@ def read(path: Path | str, *, need_kernel: bool = True) -> NotebookNode:
     PsmaError, naming the file and the remedy, when it cannot be read, is not JSON, is not a notebook of
     format 4, or (unless ``need_kernel`` is false) does not say which kernel runs it.
     """
-    from nbformat.v4 import reads as read_v4
+    from nbformat.v4 import to_notebook
 
-    path = Path(path)
+    book = _load(Path(path), need_kernel)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        book = json.loads(text)
+        return to_notebook(book)
+    except (AttributeError, KeyError, TypeError):
+        raise PsmaError(
+            f"{path}: has malformed outputs: open it in JupyterLab, clear them and save"
+        ) from None
+
+
+def glance(path: Path | str) -> dict[str, Any]:
+    """The notebook in a file as plain data, without waiting for nbformat: enough for ``title`` and ``psma``.
+
+    PsmaError as in :func:`read`.
+    """
+    return _load(Path(path), need_kernel=True)
+
+
+def _load(path: Path, need_kernel: bool) -> dict[str, Any]:
+    """The file's JSON, sources joined to text, once it is sure that it is a notebook."""
+    try:
+        book = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise PsmaError(f"{path}: there is no such file") from None
     except OSError as error:
@@ -131,18 +147,13 @@ def read(path: Path | str, *, need_kernel: bool = True) -> NotebookNode:
         raise PsmaError(f"{path}: is nested too deeply to be a notebook") from None
     if fault := _fault(book):
         raise PsmaError(f"{path}: {fault}")
-    try:
-        nb = read_v4(text)
-    except (AttributeError, KeyError, TypeError):
+    if need_kernel and not _part(book, "kernelspec").get("name"):
         raise PsmaError(
-            f"{path}: has malformed outputs: open it in JupyterLab, clear them and save"
-        ) from None
-    if need_kernel and not _part(nb, "kernelspec").get("name"):
-        raise PsmaError(
-            f"{path}: does not say which kernel runs it: run psma tidy {path.name}, "
-            "or choose a kernel in JupyterLab and save"
+            f"{path}: does not say which kernel runs it: run psma tidy, or choose one in JupyterLab and save"
         )
-    return nb
+    for cell in book["cells"]:
+        cell["source"] = "".join(cell["source"])
+    return book
 
 
 def to_bytes(nb: NotebookNode) -> bytes:
@@ -323,7 +334,7 @@ def _derived_id(cell: NotebookNode, taken: set[str]) -> str:
     return identity
 
 
-def _part(node: NotebookNode, key: str) -> dict[str, Any]:
+def _part(node: Mapping[str, Any], key: str) -> dict[str, Any]:
     """A dictionary in the metadata of a cell or a notebook; empty if it is missing or something else."""
     found = node.get("metadata", {}).get(key)
     return found if isinstance(found, dict) else {}

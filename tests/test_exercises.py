@@ -359,6 +359,10 @@ def test_an_edited_exercise_is_reported_with_the_first_cell_that_differs(course_
     ]
     build(course)
     assert path.read_bytes() == good
+    nb = notebook.read(course.session("3.1").solution)
+    del nb.metadata["kernelspec"]
+    notebook.write(nb, course.session("3.1").solution)
+    assert build(course, check=True) == [], "an untidy solution gives the same exercise"
 
 
 @pytest.mark.parametrize(

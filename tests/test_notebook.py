@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -338,7 +340,7 @@ BROKEN = {
         "cell 1 has no",
     ),
     "outputs": (
-        b'{"nbformat": 4, "metadata": {}, "cells": [{"cell_type": "code", "metadata": {}, "source": [],'
+        b'{"nbformat": 4, "metadata": {"kernelspec": {"name": "ir"}}, "cells": [{"cell_type": "code", "metadata": {}, "source": [],'
         b'"outputs": [1]}]}',
         "malformed outputs",
     ),
@@ -375,6 +377,22 @@ def test_a_missing_kernel_is_forgiven_to_who_is_about_to_add_it(tmp_path):
     path = tmp_path / "x.ipynb"
     path.write_text('{"nbformat": 4, "nbformat_minor": 2, "metadata": {}, "cells": []}', encoding="utf-8-sig")
     assert notebook.tidy(notebook.read(path, need_kernel=False)).metadata.kernelspec == PYTHON
+
+
+def test_a_glance_does_not_wait_for_nbformat(tmp_path):
+    """The course is scanned at every start of the tool; title and metadata are those of a full reading."""
+    path = tmp_path / "x.ipynb"
+    notebook.write(notebook.tidy(book(md("Text\n\n# Pathways"), psma={"form": "code"})), path)
+    seen, whole = notebook.glance(path), notebook.read(path)
+    assert (notebook.title(seen), notebook.psma(seen)) == (notebook.title(whole), notebook.psma(whole))
+    assert notebook.title(seen) == "Pathways"
+    glance = (
+        "import sys; from psma.notebook import glance; glance(sys.argv[1]); print('nbformat' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", glance, str(path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
 
 
 def test_written_form(tmp_path):
