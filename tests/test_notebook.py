@@ -340,8 +340,8 @@ BROKEN = {
         "cell 1 has no",
     ),
     "outputs": (
-        b'{"nbformat": 4, "metadata": {"kernelspec": {"name": "ir"}}, "cells": [{"cell_type": "code", "metadata": {}, "source": [],'
-        b'"outputs": [1]}]}',
+        b'{"nbformat": 4, "metadata": {"kernelspec": {"name": "ir"}}, '
+        b'"cells": [{"cell_type": "code", "metadata": {}, "source": [], "outputs": [1]}]}',
         "malformed outputs",
     ),
     "no-kernel": (

@@ -49,6 +49,14 @@ def tasks_of(page: Page) -> list[Task]:
 
 
 @rule(SOLUTION)
+def same_form(page: Page) -> Iterator[Found]:
+    """metadata.psma.form is said, and is the lecture's."""
+    said = notebook.psma(page.nb).get("form")
+    if said != page.form:
+        yield None, f"metadata.psma.form is {said!r}, the lecture's is {page.form!r}"
+
+
+@rule(SOLUTION)
 def tasks(page: Page) -> Iterator[Found]:
     """Six to eight, numbered from 1, each with its tier: "Task 2 (core): how many people?"."""
     found = tasks_of(page)

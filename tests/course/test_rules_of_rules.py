@@ -95,6 +95,7 @@ def test_a_session_on_paper_needs_a_rubric_and_no_code():
     lecture.metadata.psma.form = "paper"
     solution = copy.deepcopy(GOOD["solutions"])
     solution.cells = [c for c in solution.cells if c.cell_type == "markdown"]
+    solution.metadata.psma.form = "paper"
     solution.cells[2].metadata.psma = {"outcome": ["3.1-a", "3.1-b", "3.1-c"]}
     assert set(broken_rules(solution, "solutions", lecture=lecture)) == {"rubric"}
     swap("Draw the pathway.", "Draw the pathway. The rubric is below.")(solution)

@@ -217,4 +217,4 @@ def solution() -> NotebookNode:
         cell("markdown", "", "", "answer", id="answer-tell"),
         cell("markdown", "**Model answer.** Merge the two.", "", "solution"),
     ]
-    return book(cells, {})
+    return book(cells, {"form": "code"})

@@ -365,6 +365,7 @@ CASES = [
     Case("too many cells", "size", "modules", many(60, "Short.", "skip")),
     Case("too many live minutes", "live-minutes", "modules", long_winded),
     # the solution
+    Case("another form", "same-form", "solutions", meta(form="r")),
     Case("five tasks", "tasks", "solutions", swap("## Task 3 (core)", "## Work 3 (core)")),
     Case("a task out of order", "tasks", "solutions", swap("## Task 3 (core)", "## Task 7 (core)")),
     Case("a task without a tier", "tasks", "solutions", swap("## Task 3 (core)", "## Task 3 (easy)")),
