@@ -26,7 +26,10 @@ from psma.errors import PsmaError
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer of one check: right, open (not attempted), wrong or stopped; ``passed`` of ``of`` expressions."""
+    """The answer of one check: right, open (not attempted), wrong or stopped.
+
+    ``passed`` of ``of`` expressions were right before the check stopped asking.
+    """
 
     verdict: str
     line: str
@@ -50,9 +53,10 @@ def check(
 ) -> None:
     """Try each expression on your names and print one line: how far are you?
 
-    ``cases`` maps an expression to the value it should have, or to a function that says whether a value will do; or it
-    is one expression, with ``expected`` beside it. ``within``: how far a number may be off, in its own unit.
-    ``seconds``: the time an expression may take. ``may_change``: your function may change what it is given.
+    ``cases`` maps an expression to the value it should have, or to a function that says whether a value
+    will do; or it is one expression, with ``expected`` beside it. ``within``: how far a number may be off, in
+    its own unit. ``seconds``: the time an expression may take. ``may_change``: your function may change what
+    it is given.
     Raises PsmaError only for a check that is itself wrong.
     """
     cases = cases if isinstance(cases, dict) else {cases: expected}
@@ -84,9 +88,9 @@ def key(expressions: Iterable[str]) -> str:
 
 
 def expressions_in(source: str) -> list[str]:
-    """The expressions of the ``check(...)`` call in a cell's source, without running it; [] if there is no call.
+    """The expressions of the ``check(...)`` call in a cell's source, without running it; [] if there is none.
 
-    PsmaError if an expression is not written out (an f-string, a variable), stands there twice, or is no expression.
+    PsmaError if an expression is not written out (an f-string, a variable), stands there twice, or is not one.
     """
     try:
         tree = ast.parse(source)
