@@ -101,11 +101,11 @@ def lab(
     no_open: Annotated[bool, typer.Option("--no-open", help="Only prepare, open nothing.")] = False,
 ) -> None:
     """Prepare your own copies in work/ and open JupyterLab on the home page."""
-    from psma import work
+    from psma import table, work
     from psma.course import find_course
 
     course = find_course()
-    work.print_report(work.prepare(course))
+    table.print_lines(work.lines(work.prepare(course)))
     if not no_open:
         raise typer.Exit(work.open_lab(course, options or []))
 
@@ -113,10 +113,10 @@ def lab(
 @app.command(epilog="Example: psma progress", rich_help_panel=STUDY)
 def progress() -> None:
     """Show what you have done, session by session, and what comes next."""
-    from psma import work
+    from psma import table, work
     from psma.course import find_course
 
-    work.print_progress(work.progress(find_course()))
+    table.print_progress(work.progress(find_course()))
 
 
 @app.command(epilog="Example: psma doctor", rich_help_panel=STUDY)
@@ -151,7 +151,9 @@ def slides(
 @app.command(epilog="Example: psma blank 3.2", rich_help_panel=TEACH)
 def blank(
     session: Annotated[str, typer.Argument(help='A session ("3.2").')],
-    out: Annotated[Path | None, typer.Option(help="File or folder; else work/, where the data are found.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File or folder; else work/MODULE/.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a blank that has been typed into.")] = False,
 ) -> None:
     """Copy a lecture with its demo code emptied, to type it live."""
@@ -245,7 +247,10 @@ def mark(
     scheduler: Annotated[str | None, typer.Option(help="A Dask cluster, such as tcp://host:8786.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Mark all again.")] = False,
     allow_unisolated: Annotated[
-        bool, typer.Option("--allow-unisolated", help="Run trainees' code with your rights where nothing else is possible.")
+        bool,
+        typer.Option(
+            "--allow-unisolated", help="Run trainees' code with your rights where nothing else is possible."
+        ),
     ] = False,
 ) -> None:
     """Mark a folder of submissions: safely, resumably, on every core."""
