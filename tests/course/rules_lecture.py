@@ -162,7 +162,7 @@ def common_mistake(page: Page) -> Iterator[Found]:
     shown = [i for i, c in section if c.cell_type == "code"]
     if page.form in CODED and not shown:
         yield page.cells[heading.index], "the mistake is not shown by code"
-    elif shown and not any(i > shown[0] for i, _ in page.text if (i, page.cells[i]) in section):
+    elif shown and not any(i in range(shown[0], section[-1][0] + 1) for i, _ in page.text):
         yield page.cells[heading.index], "the mistake is not explained after it is shown"
 
 
@@ -196,7 +196,7 @@ def recap(page: Page) -> Iterator[Found]:
 
 @rule(LECTURE)
 def references(page: Page) -> Iterator[Found]:
-    """Three to five references, and every DOI is written as one."""
+    """There are three to five, as a list."""
     heading = page.heading("references")
     if heading is None:
         yield None, "no heading 'References'"
@@ -245,9 +245,8 @@ def your_turns(page: Page) -> Iterator[Found]:
 def your_turn_hint(page: Page) -> Iterator[Found]:
     """Each has a folded hint."""
     for heading, cells in _turns(page):
-        if not any(
-            "<details>" in page.cells[i].source for i in cells if page.cells[i].cell_type == "markdown"
-        ):
+        text = "".join(page.cells[i].source for i in cells if page.cells[i].cell_type == "markdown")
+        if "<details>" not in text:
             yield page.cells[heading.index], f"'{heading.text}' has no folded hint"
 
 
@@ -259,10 +258,7 @@ def your_turn_proof(page: Page) -> Iterator[Found]:
             continue
         stub = next((page.cells[i] for i in cells if page.cells[i].cell_type == "code"), None)
         if stub is None:
-            yield (
-                page.cells[heading.index],
-                f"'{heading.text}' has no code cell to type into (or say: on paper)",
-            )
+            yield page.cells[heading.index], f"'{heading.text}' has no cell to type into; or say: on paper"
             continue
         answer = notebook.psma(stub).get("answer")
         if not isinstance(answer, str) or not re.search(r"\bassert\b|\bstopifnot\(", answer):
@@ -300,9 +296,8 @@ def predictions(page: Page) -> Iterator[Found]:
 def lean_slides(page: Page) -> Iterator[Found]:
     """A slide has at most 70 words, 100 in a list; its heading and what is folded do not count."""
     for slide in page.slides:
-        text = "\n\n".join(
-            prose(page.cells[i].source) for i in slide if page.cells[i].cell_type == "markdown"
-        )
+        together = [page.cells[i] for i in slide]
+        text = "\n\n".join(prose(c.source) for c in together if c.cell_type == "markdown")
         shown = re.sub(r"(?s:<details>.*?</details>)|^#+ .*$", "", text, flags=re.MULTILINE)
         most = 100 if re.search(r"^\s*(?:[-*]|\d+\.) ", shown, re.MULTILINE) else 70
         if words(shown) > most:
@@ -311,9 +306,9 @@ def lean_slides(page: Page) -> Iterator[Found]:
 
 @rule(LECTURE)
 def reading_cells(page: Page) -> Iterator[Found]:
-    """Text for reading alone is at most 120 words an idea: a paragraph, and a cell of at most three."""
+    """In text for reading alone a paragraph has at most 120 words."""
     for _, cell in page.text:
-        if notebook.slide_type(cell) == "skip" and "references" not in cell.source.lower():
+        if notebook.slide_type(cell) == "skip":
             longest = max((words(part) for part in prose(cell.source).split("\n\n")), default=0)
             if longest > 120:
                 yield cell, f"a paragraph of {longest} words: at most 120"
