@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_output
 
@@ -16,6 +16,9 @@ from psma import notebook
 from psma.course import find_course
 from psma.errors import PsmaError
 from psma.exercises import BEGIN, END, build, exercise_from, tidy_all, with_answer, wrong_answers
+
+# A busy machine is no failure.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 FUNCTION = '''\
 def wait(load):
@@ -172,6 +175,7 @@ LINES = st.lists(
 )
 
 
+@PATIENT
 @given(st.lists(st.tuples(LINES, st.sampled_from(["\n", "\r\n", "\r"])), max_size=4))
 def test_no_solution_ever_leaks(cells):
     """Whatever the marks: either an error of one line, or nothing that stood between two marks is left."""
@@ -206,6 +210,7 @@ BODY = st.lists(
 )
 
 
+@PATIENT
 @given(NAMES, BODY, st.sampled_from(["    ", "        "]))
 def test_stub_and_wrong_answers_are_python_of_the_same_function(name, body, indent):
     """Any body: the stub defines the function and returns nothing, a wrong answer parses in its place."""

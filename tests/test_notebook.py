@@ -10,12 +10,15 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_output
 
 from psma import notebook
 from psma.errors import PsmaError
+
+# A busy machine is no failure.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 PYTHON = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
@@ -113,6 +116,7 @@ def tidied(nb):
         return None
 
 
+@PATIENT
 @given(messy_books())
 def test_tidy_gives_a_valid_notebook_and_does_nothing_the_second_time(nb):
     """Every notebook comes out valid, without outputs, with unique ids, and the same when tidied again."""
@@ -133,6 +137,7 @@ def test_tidy_gives_a_valid_notebook_and_does_nothing_the_second_time(nb):
         assert list(cell.metadata) == sorted(cell.metadata)
 
 
+@PATIENT
 @given(messy_books())
 def test_a_tidy_notebook_survives_the_disk(tmp_path_factory, nb):
     """What was written is read back equal, and written again without changing a byte."""
