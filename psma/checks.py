@@ -38,7 +38,18 @@ class Verdict:
     of: int
 
 
+@dataclass(frozen=True)
+class _Rules:
+    """The trainee's names, and what the author allows."""
+
+    namespace: dict[str, Any]
+    within: float
+    seconds: float
+    may_change: bool
+
+
 HISTORY: list[Verdict] = []  # every answer of this process, oldest first
+_NO_EXPRESSION = "This check has no expression: give check a dictionary of expressions and values."
 _asked_for: set[str] = set()  # names that some check has asked for: never somebody's misspelling of another
 
 
@@ -61,18 +72,14 @@ def check(
     """
     cases = cases if isinstance(cases, dict) else {cases: expected}
     _refuse_bad(cases, within, seconds)
-    namespace = sys._getframe(1).f_globals
-    verdict, line, passed = (
-        "right",
-        "Right." if len(cases) == 1 else f"Right. ({len(cases)} of {len(cases)})",
-        0,
-    )
+    rules = _Rules(sys._getframe(1).f_globals, within, seconds, may_change)
+    answer, passed = None, 0
     for expression, want in cases.items():
-        answer = _try(expression, want, namespace, within, seconds, may_change)
+        answer = _try(expression, want, rules)
         if answer:
-            verdict, line = answer
             break
         passed += 1
+    verdict, line = answer or ("right", "Right." if passed == 1 else f"Right. ({passed} of {passed})")
     if hint and verdict in ("wrong", "stopped"):
         line += f" Hint: {hint}"
     _asked_for.update(name for expression in cases for name in probe.names_in(expression))
@@ -90,7 +97,7 @@ def key(expressions: Iterable[str]) -> str:
 def expressions_in(source: str) -> list[str]:
     """The expressions of the ``check(...)`` call in a cell's source, without running it; [] if there is none.
 
-    PsmaError if an expression is not written out (an f-string, a variable), stands there twice, or is not one.
+    PsmaError if an expression is not written out (an f-string, a variable), stands there twice, or is none.
     """
     try:
         tree = ast.parse(source)
@@ -111,9 +118,7 @@ def expressions_in(source: str) -> list[str]:
         probe.parse(node.value)
         expressions.append(node.value)
     if not expressions:
-        raise PsmaError(
-            "This check has no expression: give check a dictionary of expressions and expected values."
-        )
+        raise PsmaError(_NO_EXPRESSION)
     for expression in expressions:
         if expressions.count(expression) > 1:
             raise PsmaError(
@@ -133,9 +138,7 @@ def _is_check(function: ast.expr) -> bool:
 def _refuse_bad(cases: dict[str, Any], within: float, seconds: float) -> None:
     """Say to the author what is wrong with the check itself."""
     if not cases:
-        raise PsmaError(
-            "This check has no expression: give check a dictionary of expressions and expected values."
-        )
+        raise PsmaError(_NO_EXPRESSION)
     if not within >= 0 or math.isinf(within):
         raise PsmaError(f"within={within} is not a tolerance: give a number that is 0 or more.")
     if not seconds > 0:
@@ -144,55 +147,37 @@ def _refuse_bad(cases: dict[str, Any], within: float, seconds: float) -> None:
         probe.parse(expression)
 
 
-def _try(
-    expression: str, want: Any, namespace: dict[str, Any], within: float, seconds: float, may_change: bool
-) -> tuple[str, str] | None:
-    """The verdict and line for one expression, or None if it is right."""
-    missing = probe.first_open(expression, namespace)
+def _try(expression: str, want: Any, rules: _Rules) -> tuple[str, str] | None:
+    """The verdict and the line for one expression, or None if it is right."""
+    missing = probe.first_open(expression, rules.namespace)
     if missing:
-        return "open", _open_line(missing, expression, namespace)
-    outcome = probe.evaluate(expression, namespace, seconds)
-    if outcome.value is ... and outcome.kind == "value":
+        return "open", _open_line(missing, expression, rules.namespace)
+    outcome = probe.evaluate(expression, rules.namespace, rules.seconds)
+    if outcome.value is ...:
         return "open", f"Not attempted yet: {_first_name(expression)} (it gives ...)."
-    answer = _judge(expression, want, outcome, namespace, within, seconds, may_change)
-    unfinished = answer and outcome.kind != "time" and probe.unfinished(expression, namespace)
-    return ("open", f"Not attempted yet: {unfinished} (a ... still stands in it).") if unfinished else answer
+    answer = _judge(expression, want, outcome, rules)
+    unfinished = probe.unfinished(expression, rules.namespace) if answer and outcome.kind != "time" else None
+    if unfinished:
+        return "open", f"Not attempted yet: {unfinished} (a ... still stands in it)."
+    return answer
 
 
-def _judge(
-    expression: str,
-    want: Any,
-    outcome: probe.Outcome,
-    namespace: dict[str, Any],
-    within: float,
-    seconds: float,
-    may_change: bool,
-) -> tuple[str, str] | None:
+def _judge(expression: str, want: Any, outcome: probe.Outcome, rules: _Rules) -> tuple[str, str] | None:
+    """The verdict and the line for what an expression came to, or None if it is right."""
+    late = f"after {rules.seconds:g} seconds"
     if outcome.kind == "time":
-        return (
-            "stopped",
-            f"Your code was still running after {seconds:g} seconds at {expression}: an endless loop?",
-        )
+        return "stopped", f"Your code was still running {late} at {expression}: an endless loop?"
     if outcome.kind == "input":
-        return (
-            "stopped",
-            f"Your code asks for input() at {expression}: a check cannot type. Use what the brackets bring.",
-        )
+        return "stopped", f"Your code asks for input() at {expression}: a check cannot type an answer."
     if outcome.error is not None:
-        return "stopped", _error_line(expression, outcome.error, namespace)
-    right = probe.run(lambda: _is_right(outcome.value, want, within), seconds)
+        return "stopped", _error_line(expression, outcome.error, rules.namespace)
+    right = probe.run(lambda: _is_right(outcome.value, want, rules.within), rules.seconds)
     if right.kind == "time":
-        return (
-            "stopped",
-            f"What {expression} gives was still being read after {seconds:g} seconds: does it end?",
-        )
+        return "stopped", f"What {expression} gives was still being read {late}: does it ever end?"
     if right.value is not True:
-        words = probe.run(lambda: _wrong_words(outcome.value, want, within), seconds)
-        return (
-            "wrong",
-            f"Not right yet: {expression} gives {words.value or 'something that cannot be shown'}.",
-        )
-    if outcome.changed and not may_change:
+        words = probe.run(lambda: _wrong_words(outcome.value, want, rules.within), rules.seconds)
+        return "wrong", f"Not right yet: {expression} gives {words.value or 'what cannot be shown'}."
+    if outcome.changed and not rules.may_change:
         return "wrong", f"Not right yet: {expression} changes its argument {outcome.changed}."
     return None
 
@@ -219,9 +204,7 @@ def _open_line(missing: probe.Open, expression: str, namespace: dict[str, Any]) 
 
 def _near(name: str, expression: str, namespace: dict[str, Any]) -> str:
     """A name in the notebook that may be a misspelling of the one asked for, or ""."""
-    taken = (
-        _asked_for | set(probe.names_in(expression)) | {"In", "Out", "exit", "quit", "open", "get_ipython"}
-    )
+    taken = {*_asked_for, *probe.names_in(expression), "In", "Out", "exit", "quit", "get_ipython"}
     have = {
         other.lower().replace("_", ""): other
         for other, value in list(namespace.items())

@@ -17,9 +17,9 @@ _ROWS = ("sequence", "array", "column")
 class Difference:
     """The first difference between two values.
 
-    ``what``: "whole" (nothing more to say), "length", "item", "key", "no key", "row", "no row", "labels", "unlabelled",
-    "cell", "no column", "extra column", "rows". ``place`` and ``column`` say where, ``value`` what stands there;
-    for "length" and "rows" it is the number that was expected.
+    ``what``: "whole" (nothing more to say), "length", "item", "key", "no key", "row", "no row", "labels",
+    "unlabelled", "cell", "no column", "extra column", "rows". ``place`` and ``column`` say where, ``value``
+    what stands there; for "length" and "rows" it is the number that was expected.
     """
 
     what: str
@@ -34,8 +34,8 @@ _WHOLE = Difference("whole")
 def same(got: Any, want: Any, within: float = 1e-9) -> bool:
     """Is ``got`` what was wanted, in any right form? Never raises.
 
-    Numbers may differ by ``within`` (absolute, in the answer's own unit) plus, unless it is 0, a relative 1e-12 for
-    rounding. ``docs/checks.md`` has the rules for every other type.
+    Numbers may differ by ``within`` (absolute, in the answer's own unit) plus, unless it is 0, a relative
+    1e-12 for rounding. ``docs/checks.md`` has the rules for every other type.
     """
     try:
         return first_difference(got, want, within) is None
@@ -116,7 +116,7 @@ def _rows(got_kind: str, got: Any, kind: str, want: Any, within: float) -> Diffe
         return _columns(got, want, within)
     if kind == "column" and not _is_numbered(want.index):
         return Difference("unlabelled")
-    in_table = "sequence" not in (kind, got_kind) or kind != got_kind
+    in_table = (got_kind, kind) != ("sequence", "sequence")
     place = _first_unlike(_values(got), _values(want), within, in_table)
     return None if place is None else Difference("item", place, value=_values(got)[place])
 
@@ -207,8 +207,11 @@ def _first_unlike(got: Any, want: Any, within: float, in_table: bool) -> int | N
             places = unlike.reshape(len(unlike), -1).any(axis=1).nonzero()[0] if unlike.size else []
             return int(places[0]) if len(places) else None
     got, want = list(got), list(want)
-    if set(map(type, got)) == set(map(type, want)) == {str} and got == want:
+    kinds = set(map(type, got + want))
+    if kinds == {str} and got == want:
         return None  # a hundred thousand texts at once
+    if numpy and kinds == {float}:
+        return _first_unlike(numpy.array(got), numpy.array(want), within, in_table)
     for place, (one, other) in enumerate(zip(got, want, strict=True)):
         if first_difference(one, other, within, in_table):
             return place
@@ -216,7 +219,7 @@ def _first_unlike(got: Any, want: Any, within: float, in_table: bool) -> int | N
 
 
 def _arrays_unlike(got: Any, want: Any, within: float) -> Any:
-    """Where two arrays of one shape differ, as an array of truths; None if they must be compared one by one."""
+    """Where two arrays of one shape differ, as truths; None if they must be compared one by one."""
     numpy = sys.modules["numpy"]
     kinds = {got.dtype.kind, want.dtype.kind}
     if kinds in ({"b"}, {"U"}):

@@ -27,7 +27,8 @@ from psma.probe.expressions import PYTHONS_OWN, Namespace, parse
 class Outcome:
     """What came of running something.
 
-    ``kind`` is "value" (see ``value``), "error" (see ``error``), "time" (stopped) or "input" (it asked for input()).
+    ``kind`` is "value" (see ``value``), "error" (see ``error``), "time" (stopped) or "input" (it asked for
+    input()).
     ``changed`` is the name of the first piece of data that the expression changed, or "".
     """
 
@@ -38,7 +39,7 @@ class Outcome:
 
 
 class _TimeUp(SystemExit):
-    """Raised in code that runs too long: ``except Exception`` lets it through, and a thread dies of it quietly."""
+    """Raised in code that runs too long. ``except Exception`` lets it through; a thread dies of it quietly."""
 
 
 class _InputAsked(BaseException):
@@ -55,7 +56,8 @@ class _Asked:
 def evaluate(expression: str, namespace: Namespace, seconds: float = 5.0) -> Outcome:
     """Evaluate an expression on copies of the data it names, muted, for at most ``seconds``.
 
-    Never raises for what the code does. A builtin that the notebook has covered (``sum = 3``) means Python's own here.
+    Never raises for what the code does. A builtin that the notebook has covered (``sum = 3``) means Python's
+    own here.
     """
     code = compile(parse(expression), "<check>", "eval", dont_inherit=True)
     copies = copies_for(expression, namespace)
@@ -129,7 +131,7 @@ def _limited_by_signal(action: Callable[[], Any], seconds: float, asked: _Asked)
 
 
 def _ring_at_next_line(frame: types.FrameType | None) -> None:
-    """Raise at the next line too, in this frame or a caller: where ``except:`` swallows, that is its first line.
+    """Raise at the next line too, here or in a caller: where ``except:`` swallows, that is its first line.
 
     So ``while True: try: ... except: pass`` is left. Tracing ends with the first exception; for a loop around
     such a loop the alarm is set to a few microseconds later, sometimes one and sometimes another.

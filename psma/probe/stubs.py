@@ -57,7 +57,7 @@ def unfinished(expression: str, namespace: Namespace) -> str | None:
 
 
 def _stub_below(name: str, value: Any, namespace: Namespace, seen: set[int]) -> str | None:
-    """The name of the first stub met from ``value`` downwards, through functions and classes of the notebook."""
+    """The name of the first stub from ``value`` downwards, through functions and classes of the notebook."""
     value = _unwrapped(value)
     if id(value) in seen:
         return None
@@ -155,7 +155,7 @@ def _is_placeholder(value: Any) -> bool:
 def _is_stub_function(function: types.FunctionType, *, passing: bool = True) -> bool:
     """Is the body nothing but ``...`` (or ``pass``, unless ``passing`` is off) under a docstring?
 
-    The bytecode decides that nothing is done; the source, where there is one, tells ``...`` from ``return None``.
+    The bytecode decides that nothing is done; the source, if there is one, tells ``...`` from ``return None``.
     """
     for step in dis.get_instructions(function):
         if step.opname not in _TRIVIAL_STEPS:

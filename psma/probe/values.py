@@ -17,7 +17,8 @@ _SEQUENCES: tuple[type, ...] = (list, tuple, deque, range, type({}.keys()), type
 def plain(value: Any) -> tuple[str, Any]:
     """The kind of a value and the value in plain Python, whatever class it came in.
 
-    Kinds: nothing, missing, truth, number, text, bytes, time, span, sequence, array, column, table, mapping, set, other.
+    Kinds: nothing, missing, truth, number, text, bytes, time, span, sequence, array, column, table, mapping,
+    set, other.
     Goes by ``type``, never by what the object says about itself.
     """
     if value is None:
@@ -120,7 +121,7 @@ def _base_iter(value: Any) -> Iterator[Any]:
 
 
 def label(item: Any) -> Any:
-    """A key, a member of a set or a row's label in a form that can be looked up: 1, True and '1' are three."""
+    """A key, a member of a set or a row's label so that it can be looked up: 1, True and '1' are three."""
     kind, value = plain(item)
     if kind in ("missing", "nothing"):
         return ("missing",)

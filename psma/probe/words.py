@@ -19,7 +19,7 @@ def describe(value: Any) -> str:
     try:
         return one_line(_describe(value), LONGEST)
     except (Exception, SystemExit, GeneratorExit):
-        return one_line(f"an object of class {type(value).__name__} that cannot be shown", LONGEST)
+        return "an object that cannot be shown"
 
 
 def difference(got: Any, want: Any, within: float = 1e-9) -> str:
@@ -62,11 +62,9 @@ def _describe(value: Any) -> str:
 
 
 def _preview(first: list[Any], length: int) -> str:
-    return (
-        (": " + ", ".join(_short(item) for item in first) + (", ..." if length > len(first) else ""))
-        if first
-        else ""
-    )
+    if not first:
+        return ""
+    return ": " + ", ".join([_short(item) for item in first] + ["..."] * (length > len(first)))
 
 
 def _short(value: Any, depth: int = 0) -> str:
@@ -127,8 +125,8 @@ _WORDS: dict[str, Callable[[Difference], str]] = {
     "no key": lambda d: f"it has no key {_short(d.place)}",
     "row": lambda d: f"row {_short(d.place)}: {_short(d.value)}",
     "no row": lambda d: f"it has no row labelled {_short(d.place)}",
-    "labels": lambda d: "a row label stands there twice",
-    "unlabelled": lambda d: "a column with labels was expected",
+    "labels": lambda _: "a row label stands there twice",
+    "unlabelled": lambda _: "a column with labels was expected",
     "cell": lambda d: f"row {_short(d.place)}, column {_bare(d.column)}: {_short(d.value)}",
     "no column": lambda d: f"it has no column {_bare(d.column)}",
     "extra column": lambda d: f"its column {_bare(d.column)} is too many",
@@ -139,6 +137,6 @@ _WORDS: dict[str, Callable[[Difference], str]] = {
 def _more_digits(got: Any, want: Any) -> str:
     """More digits of a number, where the six that are shown are right."""
     (got_kind, left), (kind, right) = plain(got), plain(want)
-    return (
-        f"to more digits {left!r}" if kind == got_kind == "number" and _number(left) == _number(right) else ""
-    )
+    if kind == got_kind == "number" and _number(left) == _number(right):
+        return f"to more digits {left!r}"
+    return ""
