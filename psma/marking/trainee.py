@@ -14,7 +14,7 @@ import random
 import signal
 import socket
 import sys
-from contextlib import redirect_stdout, suppress
+from contextlib import nullcontext, redirect_stdout, suppress
 from typing import Any
 
 from psma.marking.channel import BlockingChannel, Channel, SocketChannel
@@ -40,6 +40,7 @@ def make_shell() -> Any:
     for name in ("showtraceback", "showsyntaxerror", "showindentationerror"):
         setattr(shell, name, _silent)
     shell.enable_gui = _silent
+    shell._tee = lambda channel: nullcontext()  # IPython would keep all that is printed, without a limit
     shell.enable_matplotlib = _no_window
     return shell
 
@@ -63,6 +64,15 @@ def told(error: BaseException) -> dict[str, Any]:
             words = ""
         return {"name": type(error).__name__[:80], "bases": bases, "words": words}
     return {"name": "Exception", "bases": ["Exception"], "words": ""}
+
+
+class Printed(io.StringIO):
+    """What a function prints, up to a cap; the rest is dropped."""
+
+    def write(self, text: str) -> int:
+        """Keep what there is room for."""
+        super().write(text[: max(0, _OUTPUT - self.tell())])
+        return len(text)
 
 
 class Objects:
@@ -113,16 +123,16 @@ class Trainee:
         arguments = message.value("args", self.objects)
         keywords = message.value("kwargs", self.objects)
         before = [self._fingerprint(item) for item in arguments]
-        printed = io.StringIO()
+        printed = Printed()
         try:
             with redirect_stdout(printed):
                 value = function(*arguments, **keywords)
         except Exception as error:
-            return self._packed({"error": told(error), "out": printed.getvalue()[:_OUTPUT]},
+            return self._packed({"error": told(error), "out": printed.getvalue()},
                                 {"args": self._changed(arguments, before)})  # fmt: skip
         except BaseException as error:
             return plain({"error": told(error), "out": ""})
-        return self._packed({"out": printed.getvalue()[:_OUTPUT]},
+        return self._packed({"out": printed.getvalue()},
                             {"value": value, "args": self._changed(arguments, before)})  # fmt: skip
 
     def _packed(self, message: dict[str, Any], values: dict[str, Any]) -> bytes:

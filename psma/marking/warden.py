@@ -13,6 +13,7 @@ import resource
 import signal
 import socket
 import struct
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -87,6 +88,7 @@ class Warden:
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000")
         confine.working_folder()
+        sys.path.insert(0, "")
         fresh_state()
         confine.limit(self.memory, self.budget)
         confine.drop_rights()
@@ -215,11 +217,14 @@ class Warden:
     # ------------------------------------------------------------------------------------------------ watch
 
     def watch(self) -> None:
-        """Called about every 50 ms: kill everything where memory or processes are over the limit."""
+        """Called about every 50 ms: kill everything where memory or processes are over the limit.
+
+        A quarter more than one process may have: so one alone meets MemoryError first, and its notebook goes on.
+        """
         _reap((self.main,))
         processes = _processes()
         used = sum(max(0, _resident(str(pid)) - self.base) for pid in processes if pid != 1)
-        if used > self.memory * 2**20 or len(processes) > confine.MOST_PROCESSES + 2:
+        if used > 1.25 * self.memory * 2**20 or len(processes) > confine.MOST_PROCESSES + 2:
             self.over = True
             self.kill_all()
 
