@@ -1,8 +1,7 @@
-"""The shared world Tamarshire: every file in `data/`, drawn from one seed by one generator a family of
-tables.
+"""The shared world Tamarshire: every file in `data/`, drawn from one seed by one generator a family.
 
 To add a family: write a module as `frame` describes, put its name into `FAMILIES` after the families it
-needs, and describe its tables in `data/schema.yml`.
+needs, describe its tables in `data/schema.yml`, and for a picture add a function to `pictures.PICTURES`.
 """
 
 from __future__ import annotations

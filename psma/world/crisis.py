@@ -18,7 +18,7 @@ import pandas as pd
 from psma.world.frame import World
 from psma.world.pathway import choose, lognormal
 from psma.world.response import DAY, HOUR
-from psma.world.truth import DISTRICTS, TRUTH, CrisisTruth
+from psma.world.truth import TRUTH, CrisisTruth
 
 FAMILY = "crisis"
 NEEDS: tuple[str, ...] = ("geography", "demand", "response")
@@ -87,31 +87,25 @@ def describe(
         attended=np.where(triage, "street triage", scenes["attended"]),
         outcome=np.where(to_ed, inside, outside),
         alcohol=rng.random(size) < truth.alcohol_chance,
+        rural=rural,
         recorded=~rural | (rng.random(size) < truth.rural_recorded),
         district=areas["district"].to_numpy()[scenes["place"]],
         decile=areas["deprivation_decile"].to_numpy()[scenes["place"]],
     )
 
 
-def chance_of_recontact(
-    scene: pd.DataFrame, age: np.ndarray, previous: np.ndarray, truth: CrisisTruth
-) -> np.ndarray:
-    """The logistic of `CrisisTruth`: chance of another contact within 30 days, one a row of `scene`."""
-    logit = truth.intercept + truth.previous_slope * np.minimum(previous, truth.previous_cap)
-    logit = (
-        logit
-        + truth.decile_slope * (scene["decile"].to_numpy() - 1)
-        + truth.alcohol_effect * scene["alcohol"].to_numpy()
-    )
-    logit = logit + pd.Series(age).map(dict(truth.age_effects)).fillna(0).to_numpy()
-    logit = logit + scene["outcome"].map(dict(truth.outcome_effects)).fillna(0).to_numpy()
-    logit = logit + scene["attended"].map(dict(truth.attended_effects)).fillna(0).to_numpy()
-    return np.asarray(1 / (1 + np.exp(-logit)))
+def logit_of_scene(scenes: pd.DataFrame, truth: CrisisTruth) -> np.ndarray:
+    """The part of the logistic of `CrisisTruth` that doesn't depend on who the person is."""
+    logit = truth.intercept + truth.alcohol_effect * scenes["alcohol"].to_numpy()
+    logit = logit + truth.decile_slope * (scenes["decile"].to_numpy() - 1)
+    for column, effects in (("outcome", truth.outcome_effects), ("attended", truth.attended_effects)):
+        logit = logit + scenes[column].map(dict(effects)).fillna(0).to_numpy()
+    return np.asarray(logit)
 
 
 @dataclass
 class Caseload:
-    """The people of one district: who must come back and when, who may, and when each was recorded before."""
+    """The people of one district's towns or country: who is due when, who rests, who was recorded."""
 
     due: list[tuple[float, int]] = field(default_factory=list)
     resting: list[tuple[float, int]] = field(default_factory=list)
@@ -119,8 +113,7 @@ class Caseload:
     recorded: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def next_person(self, now: float, old: bool, lot: float) -> int | None:
-        """Whoever is due, else (if `old`) one of those last seen over 30 days ago, else None: somebody
-        new."""
+        """Whoever is due, else (if `old`) somebody last seen over 30 days ago, else None for somebody new."""
         while self.resting and self.resting[0][0] <= now:
             self.free.append(heapq.heappop(self.resting)[1])
         if self.due and self.due[0][0] <= now:
@@ -140,45 +133,46 @@ def assign_people(scenes: pd.DataFrame, truth: CrisisTruth, rng: np.random.Gener
     """Adds person, age band, previous contacts and whether the person really came back within 30 days.
 
     People are drawn contact by contact: each contact decides by the logistic whether its person is due again,
-    and the next contact of the district after that moment is theirs. Everyone else rests for 30 days at
-    least.
+    and the next contact after that moment, in the same district and the same kind of place (rural or not), is
+    theirs. Everyone else rests for 30 days at least.
     """
-    second = ((scenes["time"] - scenes["time"].iloc[0]).dt.total_seconds()).to_numpy()
-    base = chance_of_recontact(scenes, np.repeat("25 to 34", len(scenes)), np.zeros(len(scenes)), truth)
-    base_logit = np.log(base / (1 - base))
+    second = (scenes["time"] - scenes["time"].iloc[0]).dt.total_seconds().to_numpy()
     age_of, lots = choose(truth.age_bands, len(scenes), rng), rng.random((len(scenes), 4))
-    effects, loads = dict(truth.age_effects), {d.name: Caseload() for d in DISTRICTS}
+    fixed, effects = logit_of_scene(scenes, truth), dict(truth.age_effects)
+    loads: dict[tuple[str, bool], Caseload] = defaultdict(Caseload)
     person, previous, again = (np.zeros(len(scenes), dtype=np.int64) for _ in range(3))
     people = 0
-    for n, (district, recorded) in enumerate(zip(scenes["district"], scenes["recorded"], strict=True)):
-        load, now, (lot_old, lot_who, lot_back, lot_when) = loads[district], second[n], lots[n]
+    places = zip(scenes["district"], scenes["rural"], scenes["recorded"], strict=True)
+    for n, (district, rural, recorded) in enumerate(places):
+        load, now, (lot_old, lot_who, lot_back, lot_when) = loads[district, rural], second[n], lots[n]
         found = load.next_person(now, bool(lot_old < truth.old_person_chance), lot_who)
         people += found is None
-        person[n] = people - 1 if found is None else found
-        previous[n] = load.previous(person[n], now)
-        logit = (
-            base_logit[n]
-            + effects.get(age_of[person[n]], 0)
-            + truth.previous_slope * min(previous[n], truth.previous_cap)
-        )
+        who = people - 1 if found is None else found
+        person[n], previous[n] = who, load.previous(who, now)
+        earlier = min(previous[n], truth.previous_cap)
+        logit = fixed[n] + effects.get(age_of[who], 0) + truth.previous_slope * earlier
         again[n] = lot_back < 1 / (1 + np.exp(-logit))
         if again[n]:
-            heapq.heappush(load.due, (now + DAY * (0.2 + 26 * lot_when**1.5), int(person[n])))
+            heapq.heappush(load.due, (now + DAY * (0.2 + 18 * lot_when**1.5), who))
         else:
-            heapq.heappush(load.resting, (now + 30 * DAY, int(person[n])))
+            heapq.heappush(load.resting, (now + 30 * DAY, who))
         if recorded:
-            load.recorded[person[n]].append(now)
+            load.recorded[who].append(now)
     return scenes.assign(person=person, age_band=age_of[person], previous=previous, again=again)
 
 
-def recorded_recontact(frame: pd.DataFrame) -> np.ndarray:
-    """1 where the person's next recorded contact follows within 30 days, by the true flag where the file ends
-    first."""
-    seen = frame[frame["recorded"]].sort_values(["person", "time"], kind="stable")
+def recorded_recontact(frame: pd.DataFrame, truth: CrisisTruth, rng: np.random.Generator) -> np.ndarray:
+    """1 where another recorded contact of the person follows within 30 days.
+
+    Where the next contact lies beyond the end of the file, it is recorded with the chance of the place.
+    """
+    ordered = frame.sort_values(["person", "time"], kind="stable")
+    beyond = ordered.groupby("person")["time"].shift(-1).isna() & (ordered["again"] == 1)
+    beyond &= ~ordered["rural"] | (rng.random(len(frame)) < truth.rural_recorded)
+    seen = ordered[ordered["recorded"]]
     gap = seen.groupby("person")["time"].shift(-1) - seen["time"]
-    late = frame["time"].max() - seen["time"] < pd.Timedelta(days=30)
-    back = (gap <= pd.Timedelta(days=30)) | (late & gap.isna() & (seen["again"] == 1) & seen["next_recorded"])
-    return back.reindex(frame.index, fill_value=False).astype(np.int64).to_numpy()
+    back = (gap <= pd.Timedelta(days=30)) | beyond.loc[seen.index]
+    return np.asarray(back.reindex(frame.index, fill_value=False).astype(np.int64))
 
 
 def nearest_department(frame: pd.DataFrame, world: World) -> np.ndarray:
@@ -199,10 +193,7 @@ def draw_contacts(world: World, rng: np.random.Generator) -> pd.DataFrame:
     truth, areas = TRUTH.crisis, world.tables["areas.gpkg"]
     everything = describe(draw_scenes(world, truth, rng), areas, truth, rng)
     everything = assign_people(everything, truth, rng)
-    rural = (areas["rurality"] == "rural").groupby(areas["district"]).mean()
-    chance = 1 - (1 - truth.rural_recorded) * everything["district"].map(rural).to_numpy()
-    everything["next_recorded"] = rng.random(len(everything)) < chance
-    everything["recontact_30d"] = recorded_recontact(everything)
+    everything["recontact_30d"] = recorded_recontact(everything, truth, rng)
     year = everything[everything["time"] >= pd.Timestamp(truth.first_day)].reset_index(drop=True)
     world.hidden["crisis.truth"] = year
     seen = year[year["recorded"]].reset_index(drop=True)
