@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from psma.execute import Progress, Result
     from psma.exercises import Change
+    from psma.work import CourseProgress
 
 PLAIN_WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""
@@ -95,8 +96,14 @@ def _word(result: Result) -> str:
 
 def print_results(console: Console, results: Sequence[Result], root: Path, seconds: float) -> None:
     """The table of a run, then each failing cell with its source, then one line that sums it up."""
-    table = new_table("notebook", "result", "seconds", "peak MiB", "slowest cell",
-                      numbers=("seconds", "peak MiB", "slowest cell"))
+    table = new_table(
+        "notebook",
+        "result",
+        "seconds",
+        "peak MiB",
+        "slowest cell",
+        numbers=("seconds", "peak MiB", "slowest cell"),
+    )
     for result in results:
         slowest = f"{result.slowest[1]:.2f} s in {result.slowest[0]}" if result.slowest else ""
         word = Text(_word(result), style=STYLES[_word(result)])
@@ -160,3 +167,34 @@ def print_problems(problems: Sequence[str], otherwise: str) -> int:
     for problem in problems or [otherwise]:
         console.print(problem, markup=False, soft_wrap=True)
     return int(bool(problems))
+
+
+# --- psma lab, psma progress
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Each line as it is, however long."""
+    console = screen()
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def print_progress(progress: CourseProgress) -> None:
+    """A line a session, then where to go next."""
+    numbers = ("right", "wrong", "not tried")
+    table = new_table("session", "", "lecture", *numbers, "last check", "next step", numbers=numbers)
+    for done in progress.sessions:
+        counts = [str(done.count(state)) for state in ("right", "wrong", "open")] if done.tasks else [""] * 3
+        last = f"{done.last:%d %b %Y, %H:%M}" if done.last else ""
+        step = "done" if done.done else done.next_step
+        lecture = "run" if done.lecture_run else ""
+        table.add_row(done.session.id, Text(done.session.title), lecture, *counts, last, Text(step))
+    console = screen()
+    console.print(table)
+    following = progress.next
+    where = (
+        f"{following.session.id} · {following.session.title}: {following.next_step}"
+        if following
+        else "nothing"
+    )
+    console.print(f"\nNext: {where}", markup=False, soft_wrap=True)
