@@ -231,7 +231,8 @@ def data(
     if check:
         raise typer.Exit(table.print_problems(world.verify(target), f"{target}: all as it should be"))
     with table.screen().status(f"Drawing Tamarshire into {target}"):
-        world.generate(target, **({} if seed is None else {"seed": seed}))
+        changed = world.generate(target, world.SEED if seed is None else seed)
+    table.print_lines([f"changed: {name}" for name in changed] or [f"{target}: no file changed"])
 
 
 @app.command(
