@@ -64,8 +64,7 @@ def test_coming_back_is_logistic_with_the_stated_coefficients(everything):
 
 
 def test_rural_contacts_are_recorded_less_and_seem_to_come_back_less(everything, contacts):
-    """The share recorded is the truth's; what is recorded shows a rural deficit that the true flags don't
-    have."""
+    """The share recorded is the truth's; what is recorded shows a deficit that the truth doesn't have."""
     truth, areas = TRUTH.crisis, table("areas.gpkg").set_index("area_code")
     rural = (areas["rurality"] == "rural").to_numpy()[everything["place"]]
     share = everything.loc[rural, "recorded"].mean()
@@ -84,8 +83,7 @@ def test_rural_contacts_are_recorded_less_and_seem_to_come_back_less(everything,
 
 
 def test_the_true_flag_is_what_happens_next(everything):
-    """Whoever is marked has another contact within 30 days, nobody else has; the last 30 days can't be
-    judged."""
+    """Whoever is marked comes back within 30 days, nobody else does, as far as the file can tell."""
     rows = everything.sort_values(["person", "time"])
     gap = rows.groupby("person")["time"].shift(-1) - rows["time"]
     settled = rows["time"] < rows["time"].max() - pd.Timedelta(days=30)
@@ -129,8 +127,10 @@ def test_police_contacts_are_the_mental_health_incidents_of_the_log(contacts):
 
 
 def test_the_columns_agree_with_one_another(contacts):
-    """Hours and hospital stand together; the outcome fits the place; triage keeps its hours; gaps are as
-    stated."""
+    """Hours and hospital stand together.
+
+    The outcome fits the place; triage keeps its hours; gaps are as stated.
+    """
     to_ed = contacts["ed_wait_hours"].notna()
     assert (contacts["hospital"].notna() == to_ed).all()
     assert not contacts.loc[~to_ed, "outcome"].isin(["admitted", "left before seen"]).any()
@@ -175,8 +175,10 @@ def most_at_once(begin: pd.Series, end: pd.Series) -> int:
 
 
 def test_nurses_chairs_and_beds_are_never_more_than_there_are(pathway):
-    """Concurrent triages, chairs and beds reach their number and never pass it; each line is first come first
-    served."""
+    """Concurrent triages, chairs and beds reach their number and never pass it.
+
+    Each line is first come first served.
+    """
     truth = TRUTH.pathway
     assert most_at_once(pathway["triage started"], pathway["triage ended"]) == truth.nurses
     for route, places in (("ambulatory", truth.chairs), ("bed", truth.beds)):
@@ -202,8 +204,10 @@ def test_the_daily_table_counts_the_pathway(pathway):
 
 
 def test_beds_are_used_by_condition_and_breach_more(pathway):
-    """The share sent to a bed is the condition's, within 3.5 standard errors; beds breach four hours far more
-    often."""
+    """The share sent to a bed is the condition's, within 3.5 standard errors.
+
+    Beds breach four hours far more often.
+    """
     done = pathway.dropna(subset="route")
     for condition in TRUTH.pathway.conditions:
         share = done.loc[done["condition"] == condition.name, "route"] == "bed"

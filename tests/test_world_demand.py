@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from scipy import stats
 from world_once import table
 
 from psma.world import demand
@@ -22,8 +23,7 @@ def daily() -> pd.DataFrame:
 
 @pytest.mark.parametrize("kind", CALL_TYPES, ids=lambda kind: kind.name)
 def test_means_and_over_dispersion_are_as_stated(daily, kind):
-    """Mean within 3.5 standard errors; 1/size recovered within 3.5, and a Poisson count (1/size = 0)
-    refused."""
+    """Mean and 1/size within 3.5 standard errors; a Poisson count (1/size = 0) is refused."""
     mean, count = demand.expected_calls(kind, TRUTH.demand), daily[kind.name].to_numpy()
     variance = mean + mean**2 / kind.size
     assert abs((count - mean).sum()) < 3.5 * np.sqrt(variance.sum())
@@ -36,8 +36,7 @@ def test_means_and_over_dispersion_are_as_stated(daily, kind):
 
 
 def design(days: pd.DatetimeIndex) -> pd.DataFrame:
-    """Trend, year, weekday, holiday and payday, as an analyst would put them who knows nothing of the
-    truth."""
+    """Trend, year, weekday, holiday and payday, as an analyst would put them who only has the file."""
     angle = days.dayofyear.to_numpy() / 365.25 * 2 * np.pi
     frame = pd.DataFrame(
         {"years": np.arange(len(days)) / 365.25, "cos": np.cos(angle), "sin": np.sin(angle)}, index=days
@@ -50,8 +49,7 @@ def design(days: pd.DatetimeIndex) -> pd.DataFrame:
 
 
 def step_in(daily: pd.DataFrame, name: str, day: str) -> tuple[float, float]:
-    """Coefficient of a step on that day in a log-linear regression of one call type, and its standard
-    error."""
+    """Coefficient of a step in a log-linear regression of one call type, and its standard error."""
     x = design(daily.index).assign(step=(daily.index >= day).astype(float))
     fit = sm.OLS(np.log(daily[name]), x).fit(cov_type="HAC", cov_kwds={"maxlags": 7})
     return fit.params["step"], fit.bse["step"]
@@ -79,9 +77,39 @@ def test_mental_health_calls_grow_as_stated(daily):
     assert fit.params["years"] > 10 * fit.bse["years"]
 
 
+def test_week_and_season_are_as_stated(daily):
+    """Weekday factors and the amplitude and peak of the year, within 3.5 standard errors, by regression."""
+    kind = next(k for k in CALL_TYPES if k.name == "anti-social behaviour")
+    fit = sm.OLS(np.log(daily[kind.name]), design(daily.index)).fit(cov_type="HAC", cov_kwds={"maxlags": 7})
+    for day in range(1, 7):
+        factor = np.log(kind.week[day] / kind.week[0])
+        assert abs(fit.params[f"day {day}"] - factor) < 3.5 * fit.bse[f"day {day}"]
+        assert abs(factor) > 3.5 * fit.bse[f"day {day}"] or day < 3
+    angle = kind.peak / 365.25 * 2 * np.pi
+    for name, share in (("cos", np.cos(angle)), ("sin", np.sin(angle))):
+        assert (
+            abs(fit.params[name] - kind.season * share) < 3.5 * fit.bse[name] + 0.005
+        )  # log(1 + x) is not x
+        assert abs(fit.params[name] + kind.season * share) > 3.5 * fit.bse[name]
+
+
+def fit_of_hours(counts: np.ndarray, profile: tuple[float, ...]) -> float:
+    """p-value of the chi-square test of calls by hour against a profile and the weekend's nights."""
+    nights = (5 + 2 * TRUTH.response.weekend_factor) / 7
+    expected = np.array(profile) * np.where((np.arange(24) >= 18) | (np.arange(24) < 4), nights, 1)
+    return float(stats.chisquare(counts, expected * counts.sum() / expected.sum()).pvalue)
+
+
+def test_the_hours_follow_their_profile():
+    """Mental-health calls by hour of the day fit their own profile and not that of the other calls."""
+    hourly = table("calls_hourly.csv")
+    counts = hourly.groupby(hourly["hour"].dt.hour)["mental_health_calls"].sum().to_numpy()
+    assert fit_of_hours(counts, TRUTH.demand.mental_health_profile) > 0.001
+    assert fit_of_hours(counts, TRUTH.response.profile) < 1e-9
+
+
 def test_the_calendar_moves_the_calls(daily):
-    """Holiday and payday factors of domestic calls, within 3.5 standard errors of the log-linear
-    regression."""
+    """Holiday and payday factors of domestic calls within 3.5 standard errors, by regression."""
     kind: CallType = next(k for k in CALL_TYPES if k.name == "domestic")
     fit = sm.OLS(np.log(daily[kind.name]), design(daily.index)).fit(cov_type="HAC", cov_kwds={"maxlags": 7})
     for column, factor in (("bank holiday", kind.holiday), ("payday", kind.payday)):
@@ -98,8 +126,10 @@ def test_the_hours_add_up_to_the_days(daily):
 
 
 def test_the_clocks_change_twice():
-    """One hour is missing in March, one stands there twice in October, all others once; the calendar says
-    so."""
+    """One hour is missing in March, one stands there twice in October, all others once.
+
+    The calendar says so.
+    """
     hours = table("calls_hourly.csv")["hour"]
     every = pd.date_range(hours.min(), hours.max(), freq="h")
     assert every.difference(pd.DatetimeIndex(hours)).tolist() == [pd.Timestamp("2025-03-30 01:00")]
@@ -116,8 +146,10 @@ def test_paydays_are_last_fridays_and_their_saturdays():
 
 
 def test_breaches_follow_the_logistic():
-    """Crowding, winter and trend of one department's breaches within 3 standard errors; winter is not
-    nothing."""
+    """Crowding, winter and trend of one department's breaches within 3 standard errors.
+
+    Winter is not nothing.
+    """
     truth = TRUTH.demand
     department = truth.departments[1]
     rows = table("ed_attendances_daily.csv").query("hospital == @department.hospital").set_index("date")

@@ -137,8 +137,7 @@ def failing_save(problem: BaseException, after: int):
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 def test_after_a_failure_every_old_file_stands(data, monkeypatch, problem, raised):
-    """A full disk, a refused file, Ctrl-C: nothing half-written, nothing left behind, one line that says
-    why."""
+    """A full disk, a refused file, Ctrl-C: nothing half-written or left behind, one line says why."""
     before = contents(data)
     monkeypatch.setattr(frame, "save", failing_save(problem, after=2))
     with pytest.raises(raised) as caught:
@@ -269,8 +268,7 @@ def test_a_generator_that_draws_another_column_is_stopped():
 
 
 def test_every_family_is_complete():
-    """Each module has its name, its needs before it, and each of its tables in the schema, and the other way
-    round."""
+    """Each module has its name, its needs before it, and exactly the tables that the schema lists."""
     seen: set[str] = set()
     for name in world.FAMILIES:
         module = world.module_of(name)
@@ -299,7 +297,7 @@ def test_the_dictionary_says_everything_and_shows_pictures():
             assert f"({family.picture})" in page
 
 
-def test_sessions_in_the_schema_exist(root):
+def test_sessions_in_the_schema_exist():
     """A session that a table names is one of the nine modules' sessions."""
     sessions = {1: 8, 2: 7, 3: 7, 4: 5, 5: 5, 6: 5, 7: 5, 8: 4, 9: 5}
     for described in facts().tables:
@@ -309,8 +307,10 @@ def test_sessions_in_the_schema_exist(root):
 
 
 def test_files_are_plain():
-    """UTF-8 without a mark, line feeds, no carriage returns, a header; nothing above 5 MB, all under 25
-    MB."""
+    """UTF-8 without a mark, line feeds, no carriage returns, a header.
+
+    Nothing above 5 MB, all under 25 MB.
+    """
     for path in DATA.glob("*.csv"):
         raw = path.read_bytes()
         assert b"\r" not in raw

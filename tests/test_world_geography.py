@@ -22,8 +22,10 @@ def areas():
 
 
 def test_areas_cover_the_land_once(areas):
-    """No gaps or overlaps; every polygon valid and in one piece; every district in one piece; all of it
-    EPSG:27700."""
+    """No gaps or overlaps.
+
+    Every polygon valid and in one piece; every district in one piece; all of it EPSG:27700.
+    """
     shapes = areas.geometry.to_numpy()
     assert areas.crs.to_epsg() == 27700
     assert shapely.coverage_is_valid(shapes)
@@ -60,8 +62,7 @@ def autoregressive(rho: float, weights: np.ndarray, count: int) -> np.ndarray:
 
 
 def test_deprivation_is_as_autocorrelated_as_stated(areas):
-    """Moran's I lies within 3 standard deviations of draws with the true rho, and not of draws with 0.4 or
-    0."""
+    """Moran's I fits draws with the true rho within 3 standard deviations, not draws with 0.4 or 0."""
     near = geography.contiguity(list(areas.geometry))
     weights = near / near.sum(axis=1, keepdims=True)
     found = moran(areas["deprivation_score"].to_numpy(), weights)
@@ -75,8 +76,10 @@ def test_deprivation_is_as_autocorrelated_as_stated(areas):
 
 
 def test_sites_stand_in_their_area(areas):
-    """Every site lies inside the polygon of its area; each district has one police station, the county three
-    EDs."""
+    """Every site lies inside the polygon of its area.
+
+    Each district has one police station, the county three EDs.
+    """
     sites = table("sites.csv")
     own = areas.set_index("area_code").loc[sites["area"]]
     assert shapely.contains(
@@ -96,8 +99,10 @@ def minutes() -> np.ndarray:
 
 
 def test_the_roads_reach_everybody_at_every_hour(minutes):
-    """Connected in every band, the same there and back, no self loops or double stretches; no bridge over the
-    estuary."""
+    """Connected in every band, the same there and back, no self loops or double stretches.
+
+    No bridge over the estuary.
+    """
     assert np.isfinite(minutes).all()
     assert np.allclose(minutes, minutes.transpose(0, 2, 1))
     assert np.allclose(minutes, drawn().hidden["geography.minutes"], atol=1e-9)
@@ -111,8 +116,10 @@ def test_the_roads_reach_everybody_at_every_hour(minutes):
 
 
 def test_a_road_is_no_faster_than_its_kind_allows():
-    """Minutes are length over the stated speed in each band; the ferry is the one stretch that doesn't run at
-    night."""
+    """Minutes are length over the stated speed in each band.
+
+    The ferry is the one stretch that doesn't run at night.
+    """
     roads = table("roads.csv")
     for kind, speeds in TRUTH.geography.speed_kmh:
         rows = roads[roads["kind"] == kind]

@@ -92,8 +92,10 @@ def generate(
 
 
 def verify(data: Path | str) -> list[str]:
-    """Hold a data folder to its checksums, its schema, its keys and its size; one line a problem, empty when
-    all is well."""
+    """Hold a data folder to its checksums, its schema, its keys and its size.
+
+    One line a problem, empty when all is well.
+    """
     data = Path(data)
     facts = schema.load(data / SCHEMA.name)
     sums, lines, frames = frame.read_sums(data), [], {}

@@ -26,8 +26,7 @@ TABLES = ("crisis_contacts.csv", "ed_pathway.csv")
 
 
 def crisis_arrivals(a_day: float, days: int, truth: CrisisTruth, rng: np.random.Generator) -> np.ndarray:
-    """Seconds of arrival, sorted, over `days` that end with the last day of the table, growing with the
-    years."""
+    """Seconds of arrival, sorted, over `days` up to the table's last one, growing with the years."""
     profile = np.array(TRUTH.demand.mental_health_profile)
     years_back = (days - np.arange(days)) / 365.25
     rates = a_day / (1 + truth.growth) ** years_back[:, None] * (profile / profile.mean() / 24)
@@ -188,8 +187,7 @@ def nearest_department(frame: pd.DataFrame, world: World) -> np.ndarray:
 
 
 def draw_contacts(world: World, rng: np.random.Generator) -> pd.DataFrame:
-    """The table as recorded; `world.hidden["crisis.truth"]` is every contact, recorded or not, with the true
-    flag."""
+    """The table as recorded; hidden `crisis.truth` is every contact, recorded or not, with the true flag."""
     truth, areas = TRUTH.crisis, world.tables["areas.gpkg"]
     everything = describe(draw_scenes(world, truth, rng), areas, truth, rng)
     everything = assign_people(everything, truth, rng)

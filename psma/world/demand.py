@@ -170,8 +170,7 @@ def draw_department(
 
 
 def draw(world: World, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
-    """The four tables; `world.hidden["demand.pathway"]` is the event log of one department, for the crisis
-    family."""
+    """The four tables; hidden `demand.pathway` is one department's event log, for the crisis family."""
     truth = TRUTH.demand
     daily = draw_calls_daily(truth, rng)
     departments = pd.concat([draw_department(d, truth, rng) for d in truth.departments], ignore_index=True)

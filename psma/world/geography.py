@@ -2,7 +2,7 @@
 
 Areas are the Voronoi cells of points that cluster in towns and villages, cut at the coast and the estuary.
 Deprivation is spatially autocorrelated with known strength. The road graph has one node an area; it goes
-round the estuary, across which only a day-time ferry runs, and crosses the moor on one slow road. True
+round the estuary, across which only a day-time ferry runs, and crosses the moor on slow roads. True
 parameters: `truth.GeographyTruth`.
 """
 
@@ -81,8 +81,7 @@ FERRY_KM = ((26.6, 10.2), (31.4, 10.2))  # the landings at Saltmere and Tamarmou
 
 
 def seats() -> np.ndarray:
-    """The middle of each district's open country (metres), from which the district is measured; shape (8,
-    2)."""
+    """The middle of each district's open country, from which it is measured (metres, shape (8, 2))."""
     east, north = TRUTH.geography.corner_m
     country = [
         max((s for s in SETTLEMENTS if s.district == d.number), key=lambda s: s.spread_km) for d in DISTRICTS
@@ -91,8 +90,7 @@ def seats() -> np.ndarray:
 
 
 def belongs(spot: np.ndarray, place: Settlement, middles: np.ndarray) -> bool:
-    """Is the spot on dry land, nearest to the middle of this settlement's district, and on the same bank of
-    the estuary?"""
+    """Is the spot on dry land, nearest to its district's middle, and on the same bank of the estuary?"""
     if np.hypot(*(middles - spot).T).argmin() != place.district - 1 or not DRY[place.kind].contains(
         Point(spot)
     ):
@@ -103,8 +101,7 @@ def belongs(spot: np.ndarray, place: Settlement, middles: np.ndarray) -> bool:
 def settlement_points(
     place: Settlement, wanted: int, taken: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """`taken` (metres, shape (n, 2)) with `wanted` points of one settlement added, none too close to
-    another."""
+    """`taken` (metres, shape (n, 2)) and `wanted` points of one settlement, none too close to another."""
     east, north = TRUTH.geography.corner_m
     centre = np.array([east + 1_000 * place.easting_km, north + 1_000 * place.northing_km])
     middles, goal = seats(), len(taken) + wanted
@@ -118,8 +115,7 @@ def settlement_points(
 
 
 def draw_points(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Hearts of all areas in order of their codes (metres), and for each whether it lies in the open
-    country."""
+    """Hearts of all areas in order of their codes (metres), and which of them lie in the open country."""
     points, country = np.empty((0, 2)), []
     for district in DISTRICTS:
         places = [s for s in SETTLEMENTS if s.district == district.number]
@@ -132,8 +128,10 @@ def draw_points(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cells(points: np.ndarray) -> list[Polygon]:
-    """The land cut into Voronoi cells; a piece beyond the water goes to the neighbour it shares most boundary
-    with."""
+    """The land cut into Voronoi cells.
+
+    A piece beyond the water goes to the neighbour it shares most boundary with.
+    """
     raw = shapely.voronoi_polygons(shapely.MultiPoint(points), extend_to=LAND, ordered=True).geoms
     clipped = [shapely.intersection(cell, LAND, grid_size=1.0) for cell in raw]
     own, loose = [], []
@@ -170,8 +168,10 @@ def deprivation_scores(near: np.ndarray, rng: np.random.Generator) -> np.ndarray
 
 
 def spread_people(total: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Whole people in `count` areas that add up to `total`; log-normal with the stated coefficient of
-    variation."""
+    """Whole people in `count` areas that add up to `total`.
+
+    Log-normal with the stated coefficient of variation.
+    """
     sigma = np.sqrt(np.log(1 + TRUTH.geography.population_cv**2))
     share = np.exp(sigma * rng.standard_normal(count))
     people = np.floor(total * share / share.sum()).astype(np.int64)
@@ -202,8 +202,7 @@ def draw_areas(rng: np.random.Generator) -> tuple[gpd.GeoDataFrame, np.ndarray]:
 def describe(
     areas: gpd.GeoDataFrame, near: np.ndarray, country: np.ndarray, rng: np.random.Generator
 ) -> gpd.GeoDataFrame:
-    """Adds deprivation, rurality and age mix: older in the country and by the sea, younger where deprivation
-    is high."""
+    """Adds deprivation, rurality and age mix: older in the country and by the sea, younger where poor."""
     score = np.round(deprivation_scores(near, rng), 1)
     density = areas["population"] / areas["area_km2"]
     rurality = np.where(density > 1_000, "urban", np.where(country, "rural", "town and fringe"))
@@ -227,8 +226,10 @@ def describe(
 
 
 def neighbours(hearts: np.ndarray) -> np.ndarray:
-    """Pairs of areas that a road could join: Delaunay neighbours whose straight line stays on land; shape (n,
-    2), sorted."""
+    """Pairs of areas that a road could join: Delaunay neighbours whose straight line stays on land.
+
+    Shape (n, 2), sorted.
+    """
     triangles = Delaunay(hearts).simplices
     pairs = np.unique(
         np.sort(np.vstack([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [0, 2]]]), axis=1), axis=0
@@ -239,8 +240,7 @@ def neighbours(hearts: np.ndarray) -> np.ndarray:
 
 
 def road_pairs(hearts: np.ndarray) -> np.ndarray:
-    """The pairs that are joined: Gabriel neighbours off the moor, and a spanning tree that keeps everything
-    connected."""
+    """The pairs that are joined: Gabriel neighbours off the moor, a spanning tree, the moor roads."""
     pairs = neighbours(hearts)
     length = np.hypot(*(hearts[pairs[:, 0]] - hearts[pairs[:, 1]]).T)
     middle = hearts[pairs].mean(axis=1)
@@ -258,8 +258,7 @@ def road_pairs(hearts: np.ndarray) -> np.ndarray:
 def on_the_way(
     hearts: np.ndarray, pairs: np.ndarray, journeys: Iterable[tuple[int, int]]
 ) -> set[tuple[int, int]]:
-    """Pairs that lie on the shortest way between the main towns of two districts, for each of the
-    journeys."""
+    """Pairs on the shortest way between the main towns of two districts, for each of the journeys."""
     length = np.hypot(*(hearts[pairs[:, 0]] - hearts[pairs[:, 1]]).T)
     graph = csr_array((length, (pairs[:, 0], pairs[:, 1])), shape=(len(hearts), len(hearts)))
     towns = town_nodes(hearts)
@@ -319,8 +318,10 @@ def draw_roads(areas: gpd.GeoDataFrame, hearts: np.ndarray) -> pd.DataFrame:
 
 
 def travel_minutes(nodes: pd.Series, roads: pd.DataFrame) -> np.ndarray:
-    """Shortest minutes between all pairs of nodes in the three hour bands (night, day, peak); shape (3, n,
-    n)."""
+    """Shortest minutes between all pairs of nodes in the three hour bands (night, day, peak).
+
+    Shape (3, n, n).
+    """
     place = pd.Series(np.arange(len(nodes)), index=nodes)
     out = []
     for band in BANDS:
@@ -408,8 +409,7 @@ def node_of(area: pd.Series) -> pd.Series:
 
 
 def draw(world: World, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
-    """The four tables; `world.hidden["geography.minutes"]` is the matrix of travel minutes (3 bands, areas,
-    areas)."""
+    """The four tables; hidden `geography.minutes` is the travel matrix (3 bands, areas, areas)."""
     areas, hearts = draw_areas(rng)
     roads = draw_roads(areas, hearts)
     nodes = pd.DataFrame(

@@ -31,8 +31,7 @@ def lognormal(mean: float | np.ndarray, sigma: float, size: int, rng: np.random.
 
 
 def serve(ready: np.ndarray, busy: np.ndarray, servers: int) -> np.ndarray:
-    """When each customer of a first come first served queue starts: `ready` and `busy` in any order, same
-    unit."""
+    """Start of each customer in a first come first served queue; `ready` and `busy` share a unit."""
     free, start = [0.0] * servers, np.zeros(len(ready))
     for n in np.argsort(ready, kind="stable"):
         start[n] = max(ready[n], heapq.heappop(free))
@@ -51,8 +50,7 @@ def pathway_days(daily: pd.DataFrame, truth: PathwayTruth) -> pd.Series:
 def draw_arrivals(
     daily: pd.DataFrame, truth: PathwayTruth, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds of arrival (sorted) and condition of the patients that the daily table counts at the first
-    hospital."""
+    """Seconds of arrival (sorted) and condition of the patients that the daily table counts."""
     own = daily[pathway_days(daily, truth)]
     profile = np.array(TRUTH.response.profile) ** 0.8
     seconds, condition = [], []
@@ -70,8 +68,7 @@ def draw_arrivals(
 def draw_pathway(
     daily: pd.DataFrame, truth: PathwayTruth, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """The event log of three weeks, cut off at midnight, and who of each day's arrivals stayed over four
-    hours."""
+    """The event log, cut off at the last midnight, and how many of each day stayed over four hours."""
     arrived, condition = draw_arrivals(daily, truth, rng)
     size, facts = len(arrived), {c.name: c for c in truth.conditions}
     triage = np.round(lognormal(truth.triage[0], truth.triage[1], size, rng) * 60)
@@ -106,8 +103,7 @@ def event_log(
     admitted: np.ndarray,
     truth: PathwayTruth,
 ) -> pd.DataFrame:
-    """One row an event, in the patient's order; `route` stands from the start of care, `left_to` at the
-    departure."""
+    """One row an event: the place is the route from the start of care, the destination at the end."""
     size = len(condition)
     parts = []
     for step, (name, seconds) in enumerate(events.items()):

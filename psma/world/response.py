@@ -38,8 +38,7 @@ CLEARED, ROTA, RECEIVED = 0, 1, 2  # order of events that fall on the same secon
 
 @dataclass
 class Fleet:
-    """The response cars of one district: where the free ones stand, how many are out, how many are on
-    duty."""
+    """The response cars of one district: where the free ones stand, how many are out and on duty."""
 
     base: int
     duty: int = 0
@@ -47,8 +46,10 @@ class Fleet:
     free: list[int] = field(default_factory=list)
 
     def change_duty(self, cars: int) -> None:
-        """A new hour: spare cars go off duty, missing ones start at the base; a car that is out first
-        finishes its job."""
+        """A new hour: spare cars go off duty, missing ones start at the base.
+
+        A car that is out first finishes its job.
+        """
         self.duty = cars
         while self.free and self.out + len(self.free) > cars:
             self.free.pop()
@@ -64,8 +65,7 @@ class Fleet:
         return nearest
 
     def come_back(self, place: int, units: int) -> None:
-        """A job is cleared: its cars are free where they stand, unless the district has more than are on
-        duty."""
+        """A job is cleared: its cars are free where they stand, unless too many are on duty."""
         self.out -= units
         for _ in range(units):
             if self.out + len(self.free) < self.duty:
@@ -74,8 +74,7 @@ class Fleet:
 
 @dataclass(frozen=True)
 class Jobs:
-    """Incidents of one district in order of arrival: seconds since the start, grade, cars needed, place,
-    seconds on scene."""
+    """Incidents of one district by arrival: seconds, grade, cars needed, place, seconds on scene."""
 
     received: np.ndarray
     grade: np.ndarray
@@ -131,8 +130,7 @@ def hourly_rates(truth: ResponseTruth, population: int) -> np.ndarray:
 
 
 def poisson_seconds(rates: np.ndarray, rng: np.random.Generator, width: int = HOUR) -> np.ndarray:
-    """Arrival times (whole seconds, sorted) of a Poisson process whose expected counts a period of `width`
-    are `rates`."""
+    """Sorted whole seconds of a Poisson process with expected counts `rates` a period of `width`."""
     counts = rng.poisson(rates.ravel())
     starts = np.repeat(np.arange(counts.size) * width, counts)
     return np.sort(starts + rng.integers(0, width, counts.sum()))
@@ -147,8 +145,7 @@ def pick(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def draw_incidents(
     district: District, place_weights: np.ndarray, truth: ResponseTruth, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """The incidents of one district before anybody is sent: received, type, grade, units, place, scene and ED
-    seconds."""
+    """One district's incidents before anybody is sent; `scene` and `in_ed` are seconds."""
     received = poisson_seconds(hourly_rates(truth, district.population), rng)
     shift = np.array([shift_of(hour) for hour in range(24)])[received // HOUR % 24]
     kind = pick(np.array([t.share for t in INCIDENT_TYPES]).T[shift], rng)
@@ -326,8 +323,7 @@ def draw_control_room(
 
 
 def draw(world: World, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
-    """The three tables; `world.hidden["response.jobs"]` is the log before dirt, with the seconds in the
-    ED."""
+    """The three tables; hidden `response.jobs` is the log before dirt, with the seconds in the ED."""
     return {
         "response_log.csv": draw_log(world, rng),
         "cars_on_duty.csv": cars_on_duty(),

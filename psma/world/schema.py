@@ -37,8 +37,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One file: who would hold it in real life, what a row is, its known dirt and the sessions that use
-    it."""
+    """One file: who would hold it, what a row is, its known dirt and the sessions that use it."""
 
     file: str
     family: str

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 
 
 def shift_of(hour: int) -> int:
-    """Number of the shift that an hour of the day belongs to: 0 night, 1 early (07 to 15), 2 late (15 to
-    23)."""
+    """Shift of an hour of the day: 0 night, 1 early (07 to 15), 2 late (15 to 23)."""
     if 7 <= hour < 15:
         return 1
     return 2 if 15 <= hour < 23 else 0
@@ -115,8 +114,7 @@ class GeographyTruth:
 
     @staticmethod
     def band(hour: int) -> int:
-        """Hour band of the roads: 0 night (22:00 to 06:00), 1 day, 2 peak (07:00 to 09:00 and 16:00 to
-        18:00)."""
+        """Hour band: 0 night (22:00 to 06:00), 1 day, 2 peak (07:00 to 09:00, 16:00 to 18:00)."""
         if hour >= 22 or hour < 6:
             return 0
         return 2 if hour in (7, 8, 16, 17) else 1
@@ -394,8 +392,7 @@ class CrisisTruth:
 
 @dataclass(frozen=True)
 class Condition:
-    """What brings a patient to the ED: share of those not in crisis, chance of a bed, mean minutes of care
-    there."""
+    """What brings a patient: share of those not in crisis, chance of a bed, mean minutes in it."""
 
     name: str
     share: float
