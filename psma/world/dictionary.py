@@ -15,9 +15,10 @@ map shows a real street.
 
 - Licence: CC0 1.0, do with it what you like.
 - `psma data` draws every file again from one seed; `psma data --check` holds the files to `SHA256SUMS`, to
-`schema.yml` and to this page. - CSV is UTF-8 with a header; times are local clock time, `YYYY-MM-DD
-HH:MM:SS`; an empty field is a missing value. - Dirt (double rows, second spellings, gaps) is there on purpose
-and is listed with each table.
+  `schema.yml` and to this page.
+- CSV is UTF-8 with a header; times are local clock time, `YYYY-MM-DD HH:MM:SS`; an empty
+  field is a missing value.
+- Dirt (double rows, second spellings, gaps) is there on purpose and is listed with each table.
 """
 
 

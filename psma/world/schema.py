@@ -105,7 +105,12 @@ def read_table(file: str, family: str, facts: Mapping[str, Any]) -> Table:
     lists = {key: tuple(facts.get(key, ())) for key in ("dirt", "sessions")}
     words = {key: str(facts.get(key, "")) for key in ("holder", "row", "process")}
     return Table(
-        file, family, columns=tuple(columns), dirt=lists["dirt"], sessions=lists["sessions"], **words
+        file,
+        family,
+        columns=tuple(columns),
+        dirt=lists["dirt"],
+        sessions=tuple(sorted(lists["sessions"])),
+        **words,
     )
 
 
