@@ -88,11 +88,16 @@ class SocketChannel:
         return b"".join(parts)
 
     def receive(self, seconds: float | None = None) -> Message:
+        return Message(self.receive_frame(seconds)[4:])
+
+    def receive_frame(self, seconds: float | None = None) -> bytes:
+        """The next frame, length and all, unread: to be passed on."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        (size,) = struct.unpack(">I", self._exactly(4, deadline))
+        head = self._exactly(4, deadline)
+        (size,) = struct.unpack(">I", head)
         if not 4 <= size <= MAX_FRAME:
             raise WireError("a frame of a size that is not allowed")
-        return Message(self._exactly(size, deadline))
+        return head + self._exactly(size, deadline)
 
     def receive_with_fds(self, most: int, seconds: float | None = None) -> tuple[Message, list[int]]:
         """The next message and the descriptors that came with its length. The sender used ``send_with_fds``."""

@@ -1,13 +1,15 @@
 """A warm parent inside bubblewrap: libraries imported once, one fork for each submission. Runs no trainee's code itself.
 
-``python -m psma.marking.nursery trainee|tests FD MODULE…``: commands come over the socket FD. In the role ``trainee``
-the fork goes on into namespaces of its own and becomes a warden; in the role ``tests`` it becomes a tester.
+``python -m psma.marking.nursery FD MODULE…``: commands come over the socket FD. In the role ``trainee`` the fork goes on
+into namespaces of its own, from which this one and the testers cannot be seen, and becomes a warden; in the role
+``tests`` it becomes a tester.
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import resource
 import select
 import signal
 import socket
@@ -18,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from psma.marking import confine
-from psma.marking.channel import Channel, Closed, SocketChannel
+from psma.marking.channel import Channel, Closed, Late, SocketChannel
 from psma.marking.session import outcome_of
-from psma.marking.trainee import make_shell, warm_up
+from psma.marking.tester import run_job
+from psma.marking.trainee import make_shell, rehearse, warm_up
+from psma.marking.warden import Warden
 from psma.marking.wire import Message, WireError, plain
 
 
@@ -36,6 +40,13 @@ class Held:
         if reply["status"] in ("ok", "error"):
             return {**outcome_of(reply), "error": str(reply["error"])}
         return {"status": reply["status"], "error": "", "kept": reply["kept"] is True}
+
+    def get(self, name: str, limit: float) -> Message:
+        self.channel.send(plain({"do": "get", "name": name, "limit": limit}))
+        status = self.channel.receive()["status"]
+        if status != "ok":
+            raise {"Late": Late, "Closed": Closed}.get(status, WireError)
+        return self.channel.receive()
 
     def open(self) -> Channel:
         self.channel.send(plain({"do": "open"}))
@@ -55,8 +66,6 @@ class Held:
 
 def _be_warden(message: Message, fds: list[int], shell: Any) -> None:
     """Enter own namespaces; the process that comes out as number 1 is the warden, this one waits for it."""
-    from psma.marking.warden import Warden
-
     confine.enter_namespaces()
     pid = os.fork()
     if pid:
@@ -70,10 +79,6 @@ def _be_warden(message: Message, fds: list[int], shell: Any) -> None:
 
 def _be_tester(message: Message, fds: list[int]) -> None:
     """Decide one submission's tests, in a folder that shows the same files as the trainee's code sees."""
-    import resource
-
-    from psma.marking.tester import run_job
-
     confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
     most = confine.virtual_memory() + message["memory"] * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
@@ -88,11 +93,10 @@ def _be_tester(message: Message, fds: list[int]) -> None:
 class Nursery:
     """Forks on command, kills on command, buries the dead."""
 
-    def __init__(self, role: str, control: socket.socket, shell: Any) -> None:
-        self.role = role
+    def __init__(self, control: socket.socket, shell: Any) -> None:
         self.channel = SocketChannel(control)
         self.shell = shell
-        self.jobs: dict[str, int] = {}
+        self.jobs: dict[str, list[int]] = {}
 
     def serve(self) -> None:
         """Until the control socket closes."""
@@ -103,9 +107,9 @@ class Nursery:
             message, fds = self.channel.receive_with_fds(2)
             if message["do"] == "start":
                 self._start(message, fds)
-            elif message["folder"] in self.jobs:
+            for pid in self.jobs.get(message["folder"], []) if message["do"] == "kill" else ():
                 with suppress(ProcessLookupError):
-                    os.kill(self.jobs[message["folder"]], signal.SIGKILL)
+                    os.kill(pid, signal.SIGKILL)
 
     def _start(self, message: Message, fds: list[int]) -> None:
         pid = os.fork()
@@ -113,7 +117,7 @@ class Nursery:
             try:
                 self.channel.close()
                 confine.close_all_but(*fds)
-                _be_warden(message, fds, self.shell) if self.role == "trainee" else _be_tester(message, fds)
+                _be_warden(message, fds, self.shell) if message["role"] == "trainee" else _be_tester(message, fds)
             except (Closed, WireError):
                 pass
             except BaseException:
@@ -123,27 +127,29 @@ class Nursery:
                 os._exit(0)
         for fd in fds:
             os.close(fd)
-        self.jobs[message["folder"]] = pid
+        self.jobs.setdefault(message["folder"], []).append(pid)
 
     def _bury(self) -> None:
-        for job, pid in list(self.jobs.items()):
-            if os.waitpid(pid, os.WNOHANG)[0] == pid:
+        for job, pids in list(self.jobs.items()):
+            self.jobs[job] = [pid for pid in pids if os.waitpid(pid, os.WNOHANG)[0] != pid]
+            if not self.jobs[job]:
                 del self.jobs[job]
 
 
 def main() -> None:
     """Warm up, say so, serve."""
-    role, control, *modules = sys.argv[1:]
+    control, *modules = sys.argv[1:]
     sock = socket.socket(fileno=int(control))
     if os.getuid() == 0:
         confine.mount("proc", "/proc", "proc", confine.MS_NOSUID | confine.MS_NODEV | confine.MS_NOEXEC)
         confine.become_nobody()
     os.chdir("/tmp")
-    warm_up(modules)
-    shell = make_shell() if role == "trainee" else None
+    warm_up([*modules, "numpy.testing", "pandas.testing"])
+    shell = make_shell()
+    rehearse(shell)
     gc.collect()
     gc.freeze()  # what is warm is not walked again, and stays shared with the forks
-    nursery = Nursery(role, sock, shell)
+    nursery = Nursery(sock, shell)
     nursery.channel.send(plain({"status": "ready"}))
     with suppress(Closed, WireError):
         nursery.serve()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import builtins
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from psma.marking.channel import Channel, Closed, Late
 from psma.marking.wire import Message, TooLarge, WireError, pack, plain
@@ -26,11 +27,22 @@ class Unreadable(BaseException):
     """What the trainee's process sent is no answer."""
 
 
-class Remote:
-    """A conversation with one fork of the trainee's process, for one test."""
+class Source(Protocol):
+    """Where a test's values come from: a ``session.Session``."""
 
-    def __init__(self, channel: Channel, modules: frozenset[str], limit: float) -> None:
-        self.channel = channel
+    def get(self, name: str) -> Message:
+        """The reply to a request for a name's value."""
+
+    def open(self) -> Channel:
+        """A fork for this test."""
+
+
+class Remote:
+    """One test's conversation with the trainee's process; what the test sends goes to a fork of it only."""
+
+    def __init__(self, source: Source, modules: frozenset[str], limit: float) -> None:
+        self.source = source
+        self.channel: Channel | None = None
         self.modules = modules
         self.limit = limit
         self.over = False
@@ -39,13 +51,12 @@ class Remote:
         self.unseen = False
         self.touched = ""
 
-    def ask(self, frame: bytes) -> Message:
+    def ask(self, request: Callable[[], Message]) -> Message:
         """One request and its answer. Raises Gone, Slow, Unreadable."""
         if self.over:
             raise self.hand("it uses a function from an earlier test")
         try:
-            self.channel.send(frame, self.limit)
-            return self.channel.receive(self.limit)
+            return request()
         except Late:
             raise Slow from None
         except Closed:
@@ -56,11 +67,19 @@ class Remote:
     def lookup(self, name: str) -> Any:
         """The value of a name in the trainee's namespace. Raises KeyError."""
         if name not in self.values:
-            reply = self.ask(plain({"do": "get", "name": name}))
+            frame = plain({"do": "get", "name": name})
+            reply = self.ask(lambda: self.source.get(name) if self.channel is None else self._send(frame))
             if reply.get("missing") is True:
                 raise KeyError(name)
             self.values[name] = self._value(reply)
         return self.values[name]
+
+    def _send(self, frame: bytes) -> Message:
+        """A request to the fork, which is made when a test first has something to send."""
+        if self.channel is None:
+            self.channel = self.source.open()
+        self.channel.send(frame, self.limit)
+        return self.channel.receive(self.limit)
 
     def call(self, target: dict[str, Any], label: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a trainee's function; what it changed in its arguments is changed here too."""
@@ -70,7 +89,7 @@ class Remote:
             frame = pack({"do": "call", **target}, {"args": list(args), "kwargs": dict(kwargs)}, self)
         except TooLarge:
             raise self.hand("an argument is too large to be sent") from None
-        reply = self.ask(frame)
+        reply = self.ask(lambda: self._send(frame))
         out = reply.get("out")
         if type(out) is str and out:
             sys.stdout.write(out)

@@ -1,7 +1,7 @@
-"""Isolation on Linux, seen from outside: two warm parents in bubblewrap, and what is started in them.
+"""Isolation on Linux, seen from outside: a warm parent in bubblewrap, and what is started in it.
 
-One runs trainees' code, the other the tests. Neither sees the paper, the results or the network. A submission's
-processes live in namespaces of their own inside the first; killing their first process ends them all.
+It sees neither the paper, nor the results, nor the network. What runs a submission's code lives in namespaces of its
+own inside; killing their first process ends it all. What runs the tests lives beside them, out of their sight.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _NEVER_WARM = {
 }  # threads that no fork survives
 
 
-def command(role: str, control: int, jobs: Path, modules: list[str]) -> list[str]:
+def command(control: int, jobs: Path, modules: list[str]) -> list[str]:
     """The bubblewrap command line for a warm parent."""
     package = Path(__file__).parents[1]
     binds: list[str] = []
@@ -61,19 +61,19 @@ def command(role: str, control: int, jobs: Path, modules: list[str]) -> list[str
         "bwrap", *who, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
         "--die-with-parent", "--new-session", "--clearenv", *settings, *binds, "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp",
         "--dir", "/proc", "--dir", "/given", "--ro-bind", str(jobs), "/jobs", "--remount-ro", "/dev", "--remount-ro", "/",
-        "--chdir", "/", sys.executable, "-m", "psma.marking.nursery", role, str(control), *modules,
+        "--chdir", "/", sys.executable, "-m", "psma.marking.nursery", str(control), *modules,
     ]  # fmt: skip
 
 
 class Parent:
     """One warm parent and the socket that commands it."""
 
-    def __init__(self, role: str, jobs: Path, modules: list[str]) -> None:
+    def __init__(self, jobs: Path, modules: list[str]) -> None:
         ours, theirs = socket.socketpair()
         self.log = tempfile.TemporaryFile()
         try:
             self.process = subprocess.Popen(
-                command(role, theirs.fileno(), jobs, modules), pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+                command(theirs.fileno(), jobs, modules), pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
                 stdout=self.log, stderr=self.log,
             )  # fmt: skip
         except OSError as error:
@@ -99,9 +99,9 @@ class Parent:
         lines = self.log.read().decode(errors="replace").strip().splitlines()
         return lines[-1][:200] if lines else "its processes ended"
 
-    def start(self, folder: str, fds: list[int], limits: Limits) -> None:
-        """Fork for one submission. Raises Closed."""
-        words = {"do": "start", "folder": folder, "memory": limits.memory, "budget": limits.budget + 60}
+    def start(self, role: str, folder: str, fds: list[int], limits: Limits) -> None:
+        """Fork for one side of a submission. Raises Closed."""
+        words = {"do": "start", "role": role, "folder": folder, "memory": limits.memory, "budget": limits.budget + 60}
         with self.lock:
             self.channel.send_with_fds(plain(words), fds, 10.0)
 
@@ -131,8 +131,7 @@ class _Job:
     def kill(self) -> None:
         """End both sides of it."""
         self.channel.close()
-        for parent in self.sandbox.parents.values():
-            parent.kill(self.name)
+        self.sandbox.parent.kill(self.name)
 
 
 class Sandbox:
@@ -154,12 +153,9 @@ class Sandbox:
         self.jobs.mkdir(mode=0o755)
         self.jobs.chmod(0o755)
         self.lock = threading.Lock()
-        self.parents: dict[str, Parent] = {}
+        self.parent = Parent(self.jobs, self.modules)
         try:
-            for role in ("trainee", "tests"):
-                self.parents[role] = Parent(role, self.jobs, self.modules)
-            for parent in self.parents.values():
-                parent.wait_until_ready()
+            self.parent.wait_until_ready()
             self.prove()
         except PsmaError:
             self.__exit__(None, None, None)
@@ -169,8 +165,7 @@ class Sandbox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        for parent in self.parents.values():
-            parent.stop()
+        self.parent.stop()
         shutil.rmtree(self.root, ignore_errors=True)
 
     def folder(self) -> Path:
@@ -191,16 +186,16 @@ class Sandbox:
 
     def _start(self, role: str, folder: str, fds: list[int], limits: Limits) -> None:
         """Start one side of a submission; a warm parent that was lost (killed by the system, say) is replaced."""
-        parent = self.parents[role]
+        parent = self.parent
         try:
-            parent.start(folder, fds, limits)
+            parent.start(role, folder, fds, limits)
         except (Closed, Late):
             with self.lock:
-                if self.parents[role] is parent:
+                if self.parent is parent:
                     parent.stop()
-                    self.parents[role] = Parent(role, self.jobs, self.modules)
-                    self.parents[role].wait_until_ready()
-            self.parents[role].start(folder, fds, limits)
+                    self.parent = Parent(self.jobs, self.modules)
+                    self.parent.wait_until_ready()
+            self.parent.start(role, folder, fds, limits)
 
     def prove(self) -> None:
         """Hold one cell of our own in namespaces. Raises PsmaError where the system does not let us."""
@@ -215,6 +210,6 @@ class Sandbox:
                 if message.get("end"):
                     return
         except (Closed, Late, WireError):
-            raise PsmaError(f"This system allows no isolation ({self.parents['trainee'].last_words()}).") from None
+            raise PsmaError(f"This system allows no isolation ({self.parent.last_words()}).") from None
         finally:
             job.kill()

@@ -22,6 +22,9 @@ class Holder(Protocol):
     def run(self, source: str, limit: float) -> dict[str, Any]:
         """Run a cell. ``status``: ok, error, time (over its limit), died, memory. ``kept`` False: needs a restart."""
 
+    def get(self, name: str, limit: float) -> Message:
+        """The reply to a request for a name's value, which tells the process nothing. Raises Closed, Late, WireError."""
+
     def open(self) -> Channel:
         """A channel to a fork for one test. Raises Closed where there is none to be had."""
 
@@ -41,6 +44,7 @@ class Session:
         self.announce = announce
         self.done: list[str] = []
         self.stale = False
+        self.opened = False
 
     def run(self, source: str) -> dict[str, Any]:
         """Run one cell and remember it, if it came to an end."""
@@ -50,14 +54,25 @@ class Session:
             self.done.append(source)
         return outcome
 
-    def open(self) -> Channel:
-        """A channel for one test. Raises Closed."""
+    def get(self, name: str) -> Message:
+        """The reply to a request for a name's value. Raises Closed, Late, WireError."""
         self._ready()
+        try:
+            return self.holder.get(name, self.limit)
+        except (Closed, Late, WireError):
+            self.stale = True
+            raise
+
+    def open(self) -> Channel:
+        """A channel for one test, to a fork that knows the objects that were asked for. Raises Closed."""
+        self.opened = True
         return self.holder.open()
 
     def close(self) -> None:
         """The test is over."""
-        self.stale = not self.holder.close()
+        if self.opened:
+            self.stale = not self.holder.close()
+        self.opened = False
 
     def _try(self, source: str) -> dict[str, Any]:
         self.announce(self.limit)
@@ -122,6 +137,11 @@ class Spawned:
             status = "died"
         self.kill()
         return {"status": status, "error": "", "kept": False}
+
+    def get(self, name: str, limit: float) -> Message:
+        assert self.channel is not None
+        self.channel.send(plain({"do": "get", "name": name}))
+        return self.channel.receive(limit)
 
     def open(self) -> Channel:
         assert self.channel is not None

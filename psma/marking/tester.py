@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from psma.marking.channel import Channel, Closed
+from psma.marking.channel import Channel
 from psma.marking.model import TestResult
 from psma.marking.proxies import Gone, NeedsHand, Remote, Slow, TraineeError, Unreadable
 from psma.marking.session import Holder, Session
@@ -139,18 +139,12 @@ class Tester:
         if hasattr(builtins, name) or name.startswith("__"):
             raise KeyError(name)
         if self.remote is None:
-            self.remote = Remote(self._channel(), self.modules, self.job.limit)
+            self.remote = Remote(self.session, self.modules, self.job.limit)
         try:
             return self.remote.lookup(name)
         except KeyError:
             self.missing = name
             raise
-
-    def _channel(self) -> Channel:
-        try:
-            return self.session.open()
-        except Closed:
-            raise Gone from None
 
     # --------------------------------------------------------------------------------------- one test
 

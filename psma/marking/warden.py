@@ -9,7 +9,9 @@ memory, a descriptor, a signal, a wake-up), the whole process is thrown away and
 from __future__ import annotations
 
 import os
+import re
 import resource
+import select
 import signal
 import socket
 import struct
@@ -43,6 +45,7 @@ class Warden:
         self.channel: SocketChannel | None = None
         self.descriptors: dict[str, str] = {}
         self.before: Traces | None = None
+        self.fork = 0
         self.over = False
 
     def serve(self) -> None:
@@ -54,6 +57,8 @@ class Warden:
                 do = message["do"]
                 if do == "run":
                     self.tester.send(plain(self.run(message["source"], float(message["limit"]))))
+                elif do == "get":
+                    self.get(message["name"], float(message["limit"]))
                 elif do == "open":
                     self.open()
                 elif do == "close":
@@ -141,22 +146,33 @@ class Warden:
 
     # ------------------------------------------------------------------------------------------------ tests
 
+    def get(self, name: str, limit: float) -> None:
+        """Ask for a name's value, which tells the trainee's process nothing, and pass the answer on unread."""
+        try:
+            assert self.channel is not None
+            self.channel.send(plain({"do": "get", "name": name}), 5.0)
+            frame = self.channel.receive_frame(limit)
+        except (Late, Closed, WireError) as error:
+            self.kill_all()
+            self.tester.send(plain({"status": type(error).__name__}))
+            return
+        self.tester.send(plain({"status": "ok"}))
+        self.tester.send(frame)
+
     def open(self) -> None:
         """Have the trainee's process fork, put it to sleep, and hand the fork's socket to the tester."""
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         try:
-            self._only(self.main)
             assert self.channel is not None
             self.channel.send_with_fds(plain({"do": "fork"}), [theirs.fileno()], 5.0)
             theirs.close()
-            fork = _sender(ours)
+            self.fork = _sender(ours)
             self.channel.receive(5.0)
-            if fork in (0, 1, self.main):
+            if self.fork in (0, 1, self.main):
                 raise Closed
-            os.kill(self.main, signal.SIGSTOP)
-            self._wait_until_stopped()
-            self._only(self.main, fork)
+            self._put_to_sleep()
+            self._only(self.main, self.fork)
             self.before = self._traces()
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
             self.tester.send_with_fds(plain({"status": "open"}), [ours.fileno()])
@@ -169,9 +185,10 @@ class Warden:
 
     def close(self) -> bool:
         """Kill the fork and all that it started; True if the sleeping process can be used on."""
-        if self.before is None or self.main not in _processes():
+        if self.before is None:
             return False
         try:
+            _end(self.fork)
             self._only(self.main)
             clean = self._traces() == self.before and self._unreachable()
             os.kill(self.main, signal.SIGCONT)
@@ -179,12 +196,12 @@ class Warden:
             return False
         return clean
 
-    def _wait_until_stopped(self) -> None:
-        end = time.monotonic() + 2.0
-        while _status(self.main).get("State", "")[:1] not in ("T", "t"):
-            if time.monotonic() > end:
-                raise Closed
-            time.sleep(0.0005)
+    def _put_to_sleep(self) -> None:
+        """Stop the trainee's process, which nothing but this one's SIGCONT or a fork's can undo. Raises Closed."""
+        os.kill(self.main, signal.SIGSTOP)
+        _, how = os.waitpid(self.main, os.WUNTRACED)
+        if not os.WIFSTOPPED(how):
+            raise Closed
 
     def _only(self, *keep: int) -> None:
         """Kill every process but this one and ``keep``. All are stopped first, so none can outrun it by forking."""
@@ -241,6 +258,17 @@ def _processes() -> list[int]:
     return alive
 
 
+def _end(pid: int) -> None:
+    """Kill a process and wait until it is dead."""
+    with suppress(ProcessLookupError, OSError):
+        handle = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            select.select([handle], [], [], 2.0)
+        finally:
+            os.close(handle)
+
+
 def _reap(keep: tuple[int, ...] = ()) -> None:
     """Bury the dead that are this process's children."""
     with suppress(ChildProcessError):
@@ -276,12 +304,8 @@ def _descriptors(pid: int) -> dict[str, str]:
 def _shared_memory(pid: int) -> bool:
     """Whether a process has memory that it shares with others, other than read-only files of the system."""
     with suppress(OSError):
-        for line in Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines():
-            parts = line.split(None, 5)
-            path = parts[5] if len(parts) > 5 else ""
-            if parts[1].endswith("s") and (path.startswith(("/tmp", "/dev")) or not path.startswith("/")):
-                return True
-        return False
+        shared = re.findall(rb"^\S+ ...s \S+ \S+ \S+ *(.*)$", Path(f"/proc/{pid}/maps").read_bytes(), re.MULTILINE)
+        return any(not path.startswith(b"/") or path.startswith((b"/tmp", b"/dev")) for path in shared)
     return True
 
 

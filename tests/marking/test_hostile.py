@@ -121,5 +121,6 @@ def test_no_process_survives(batch):
 
 @pytest.mark.parametrize("name", ["loop", "loop-signals-ignored", "sleep", "stops-itself", "output-flood", "fork-bomb"])
 def test_a_hanging_cell_costs_its_limit_and_little_more(batch, name):
-    """Plus 2 s by the specification; four at a time on two cores here, so the machine's load is allowed for."""
-    assert batch["results"][name]["seconds"] < LIMIT + 2.0 + 3.0
+    """At most its limit plus 2 s on top of what a good submission took in the same batch, on the same busy machine."""
+    usual = max(batch["results"][case.name]["seconds"] for case in PERFECT)
+    assert batch["results"][name]["seconds"] - usual < LIMIT + 2.0
