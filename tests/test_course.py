@@ -21,6 +21,11 @@ def put(path: Path, heading: str = "A title", **psma) -> Path:
     return path
 
 
+NO_KERNEL = (
+    '{"nbformat": 4, "metadata": {}, "cells": [{"cell_type": "markdown", "metadata": {}, "source": ["# A"]}]}'
+)
+
+
 @pytest.fixture
 def course_root(tmp_path) -> Path:
     """Return a course of two modules: 3.1 whole, 3.2 with a lecture alone, and module 4 empty."""
@@ -72,6 +77,8 @@ def test_found_from_inside_and_from_outside(course_root, tmp_path, monkeypatch):
     inside.mkdir(parents=True)
     monkeypatch.chdir(inside)
     assert find_course().root == course_root
+    (course_root / "modules" / "modules").mkdir()
+    assert find_course(course_root / "modules").root == course_root
     monkeypatch.chdir(tmp_path)
     assert find_course().root == Path(notebook.__file__).resolve().parents[1]
 
@@ -85,7 +92,7 @@ def test_no_course_anywhere(tmp_path, monkeypatch):
         find_course(tmp_path)
 
 
-@pytest.mark.parametrize("data", ["{", '{"nbformat": 4, "metadata": {}, "cells": []}'])
+@pytest.mark.parametrize("data", ["{", NO_KERNEL])
 def test_a_broken_lecture_does_not_hide_the_others(course_root, data):
     """It is a session with a problem, whose file can still be selected."""
     broken = course_root / "modules" / "03_queuing_des" / "02_first_simulation.ipynb"

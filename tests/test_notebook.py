@@ -295,6 +295,12 @@ def test_title_is_the_h1_outside_code():
     assert notebook.title(nb) == "Pathways and queues"
 
 
+def test_a_fence_ends_only_at_its_own_mark():
+    """A line such as ```python opens a fence and cannot close one; a longer mark can."""
+    text = "```\n# not\n```python\n# nor\n```\n# Title\n~~~\n# not\n~~~~\n## Below"
+    assert list(notebook.headings(text)) == [(1, "Title"), (2, "Below")]
+
+
 def test_no_title_is_an_error():
     """The course takes the session's name from it."""
     with pytest.raises(PsmaError, match="has no title"):

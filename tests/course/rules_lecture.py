@@ -306,10 +306,11 @@ def lean_slides(page: Page) -> Iterator[Found]:
 
 @rule(LECTURE)
 def reading_cells(page: Page) -> Iterator[Found]:
-    """In text for reading alone a paragraph has at most 120 words."""
+    """In text for reading alone a paragraph, or an item of a list, has at most 120 words."""
     for _, cell in page.text:
         if notebook.slide_type(cell) == "skip":
-            longest = max((words(part) for part in prose(cell.source).split("\n\n")), default=0)
+            parts = re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )", prose(cell.source))
+            longest = max(words(part) for part in parts)
             if longest > 120:
                 yield cell, f"a paragraph of {longest} words: at most 120"
 

@@ -96,12 +96,13 @@ class Model:
         self.waits.append(when)
 ```"""
 
-REFERENCES = """\
+REFERENCES = f"""\
 ## References
 
 - Little, J. D. C. (1961). A proof. [doi:10.1287/opre.9.3.383](https://doi.org/10.1287/opre.9.3.383)
 - Cobham, A. (1954). Priority. [doi:10.1287/opre.2.1.70](https://doi.org/10.1287/opre.2.1.70)
-- Home Office (2022). New league tables. Press release."""
+- Home Office (2022). New league tables. Press release.
+- {"Several, A. " * 25}(2020). Many authors. Press release."""
 
 
 def section(number: int, text: str) -> list[NotebookNode]:
