@@ -116,6 +116,29 @@ def response(figure: Figure, world: World) -> None:
     )
 
 
+def health(figure: Figure, world: World) -> None:
+    """Days on the stroke ward, cancelled operations by month, and how punctual people come to a clinic."""
+    left, middle, right = figure.subplots(1, 3)
+    stay = world.tables["stroke_admissions.csv"]["acute_days"].dropna()
+    left.hist(stay.clip(upper=35), bins=range(0, 36), color=BLUE)
+    left.set(title="Stroke: days on the ward", xlabel="Days (35 and over together)", ylabel="Admissions")
+    operations = world.tables["surgical_cancellations.csv"]
+    month = operations["date"].dt.month
+    for wanted, shade, line, label in (
+        ("yes", ORANGE, "-", "high-dependency bed"),
+        ("no", BLUE, "--", "none wanted"),
+    ):
+        rows = operations["hdu_bed"] == wanted
+        share = operations[rows].groupby(month[rows])["cancelled"].mean() * 100
+        middle.plot(share.index, share, color=shade, linestyle=line, label=label)
+    middle.set(title="Operations cancelled", xlabel="Month", ylabel="%", ylim=(0, None))
+    middle.legend(fontsize=7)
+    clinic = world.tables["vaccination_arrivals.csv"]
+    late = (clinic["arrived"] - clinic["slot"]).dt.total_seconds() / 60
+    right.hist(late, bins=range(-30, 31, 2), color=GREY)
+    right.set(title="Clinic: arrival after slot", xlabel="Minutes", ylabel="People")
+
+
 def crisis(figure: Figure, world: World) -> None:
     """Who comes back within 30 days, and how long patients are in the emergency department."""
     left, right = figure.subplots(1, 2)
@@ -152,4 +175,5 @@ PICTURES: dict[str, Callable[[Figure, World], None]] = {
     "demand": demand,
     "response": response,
     "crisis": crisis,
+    "health": health,
 }

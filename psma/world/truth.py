@@ -430,6 +430,113 @@ class PathwayTruth:
 
 
 @dataclass(frozen=True)
+class StrokeType:
+    """One kind of admission to the stroke unit: its share, stay on the acute ward and what follows.
+
+    Stays are log-normal: mean days and sigma of the logarithm. `rehab_chance` go on to the rehabilitation
+    ward, where the stay is log-normal with `rehab` (mean days, sigma); `early_chance` of the others leave
+    with early supported discharge.
+    """
+
+    name: str
+    share: float
+    acute: tuple[float, float]
+    rehab_chance: float
+    rehab: tuple[float, float]
+    early_chance: float
+
+
+@dataclass(frozen=True)
+class StrokeTruth:
+    """Behind `stroke_admissions.csv`: two years of one unit, a Poisson process with a winter season.
+
+    The rate is `a_day` x (1 + `winter` x cosine with its peak on 15 January); `day_share` of admissions come
+    between 08:00 and 20:00. Stays are as patients needed them: no bed was ever missing.
+    """
+
+    first_day: str = "2024-01-01"
+    days: int = 731
+    a_day: float = 3.4
+    winter: float = 0.10
+    day_share: float = 0.68
+    kinds: tuple[StrokeType, ...] = (
+        StrokeType("ischaemic stroke", 0.56, (7.4, 0.85), 0.30, (26.0, 0.55), 0.30),
+        StrokeType("haemorrhagic stroke", 0.10, (11.0, 0.95), 0.38, (34.0, 0.60), 0.18),
+        StrokeType("transient ischaemic attack", 0.14, (1.8, 0.60), 0.00, (1.0, 0.10), 0.05),
+        StrokeType("mimic", 0.20, (2.6, 0.80), 0.03, (12.0, 0.50), 0.02),
+    )
+    missing_discharge: float = 0.012
+    duplicated_rows: int = 14
+
+
+@dataclass(frozen=True)
+class SurgeryTruth:
+    """Behind `surgical_cancellations.csv`: operations on a list, and which were cancelled within a day of it.
+
+    Cancellation is logistic: `intercept`, then for each column the coefficient times the value, with one
+    interaction (a high-dependency bed wanted in winter) and nothing that depends on `consultant`.
+    """
+
+    first_day: str = "2024-04-01"
+    days: int = 728
+    a_weekday: float = 12.0
+    specialties: tuple[tuple[str, float, float], ...] = (
+        # share, chance that a high-dependency bed is wanted
+        ("orthopaedics", 0.30, 0.06), ("general surgery", 0.25, 0.20), ("urology", 0.14, 0.05),
+        ("gynaecology", 0.12, 0.04), ("ear, nose and throat", 0.11, 0.02), ("vascular", 0.08, 0.35),
+    )  # fmt: skip
+    consultants: int = 18
+    intercept: float = -3.15
+    last_on_list: float = 0.55
+    hdu: float = 0.35
+    hdu_in_winter: float = 0.90
+    cancelled_before: float = 0.45
+    asa: float = 0.22
+    lead_months: float = 0.06
+    no_preassessment: float = 0.80
+    monday: float = 0.20
+    preassessed_chance: float = 0.86
+    missing_asa: float = 0.03
+
+
+@dataclass(frozen=True)
+class VaccinationTruth:
+    """Behind `vaccination_arrivals.csv`: ten days of a pilot clinic, one row a person who came.
+
+    Appointments every `slot_minutes`, `a_slot` people each, `no_show` of whom don't come; arrival is normal
+    around the slot (`early_mean` minutes, `early_sd`). Registration and vaccination are log-normal (mean
+    minutes, sigma); `first_dose` need a conversation before it, also log-normal; who needs `assistance` takes
+    `slower` times as long everywhere.
+    """
+
+    first_day: str = "2026-02-02"
+    days: int = 10
+    opens: int = 8
+    closes: int = 18
+    slot_minutes: int = 10
+    a_slot: int = 14
+    no_show: float = 0.07
+    early_mean: float = -4.0
+    early_sd: float = 7.0
+    first_dose: float = 0.62
+    assistance: float = 0.08
+    slower: float = 1.8
+    registration: tuple[float, float] = (1.6, 0.45)
+    conversation: tuple[float, float] = (3.2, 0.50)
+    vaccination: tuple[float, float] = (2.4, 0.40)
+    missing_times: float = 0.01
+
+
+@dataclass(frozen=True)
+class HealthTruth:
+    """Stroke beds, cancelled operations and a vaccination clinic."""
+
+    stroke: StrokeTruth = field(default_factory=StrokeTruth)
+    surgery: SurgeryTruth = field(default_factory=SurgeryTruth)
+    vaccination: VaccinationTruth = field(default_factory=VaccinationTruth)
+
+
+@dataclass(frozen=True)
 class Truth:
     """Everything that the generators know and the tables don't say."""
 
@@ -439,6 +546,7 @@ class Truth:
     control_room: ControlRoomTruth = field(default_factory=ControlRoomTruth)
     crisis: CrisisTruth = field(default_factory=CrisisTruth)
     pathway: PathwayTruth = field(default_factory=PathwayTruth)
+    health: HealthTruth = field(default_factory=HealthTruth)
 
 
 TRUTH = Truth()
