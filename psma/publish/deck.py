@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from psma.notebook import psma, slide_type, tags
+from psma.notebook import is_r, psma, slide_type, tags
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -29,6 +29,8 @@ FIGURE_SCALE = 1.2
 """How much larger than its own size a figure is shown: 12-point text at 100 dots an inch becomes 20 px."""
 FIGURE_WIDTH, FIGURE_HEIGHT = 1168, 460
 """Room for a figure, in px."""
+R_DOTS_AN_INCH = 120
+"""What R's kernel draws with, unless told otherwise (`repr.plot.res`)."""
 MINUTE_MARK = re.compile(r"<strong>(\d+):(\d\d)\.?</strong>")
 LOCAL_PICTURE = re.compile(r'(<img\b[^>]*?\bsrc=")(?![a-z]+:|//)([^"]+)')
 KINDS = {
@@ -126,12 +128,15 @@ def seconds_planned(slides: list[Slide], minutes: int) -> list[int]:
 # ---------------------------------------------------------------- cells
 
 
-def for_slide(cell: NotebookNode) -> NotebookNode:
-    """The cell as a slide shows it: figures enlarged, an error as its last line, no widget's placeholder."""
+def for_slide(cell: NotebookNode, *, r: bool = False) -> NotebookNode:
+    """The cell as a slide shows it: figures enlarged, an error as its last line, no widget's placeholder.
+
+    `r`: an R kernel ran it, whose figures have more dots an inch.
+    """
     cell = copy.deepcopy(cell)
     if cell.cell_type != "code":
         return cell
-    cell.outputs = [output for output in map(_output_for_slide, cell.get("outputs", [])) if output]
+    cell.outputs = [shown for output in cell.get("outputs", []) if (shown := _output_for_slide(output, r))]
     if "hide-input" in tags(cell):
         cell.source = ""
     # two blank lines say no more than one, and cost 27 px
@@ -139,7 +144,7 @@ def for_slide(cell: NotebookNode) -> NotebookNode:
     return cell
 
 
-def _output_for_slide(output: NotebookNode) -> NotebookNode | None:
+def _output_for_slide(output: NotebookNode, r: bool) -> NotebookNode | None:
     if output.output_type == "error":
         output.traceback = [f"{output.ename}: {output.evalue}".rstrip(": ")]
     data = output.get("data", {})
@@ -147,13 +152,22 @@ def _output_for_slide(output: NotebookNode) -> NotebookNode | None:
         return None
     if isinstance(png := data.get("image/png"), str):
         sizes = output.setdefault("metadata", {}).setdefault("image/png", {})
-        width, height = sizes.get("width"), sizes.get("height")
-        if not (width and height):
-            width, height = png_size(png)
+        width, height = natural_size(png, sizes, r)
         sizes["natural"] = f"{width}x{height}"
         scale = min(FIGURE_SCALE, FIGURE_WIDTH / width, FIGURE_HEIGHT / height)
         sizes["width"], sizes["height"] = round(width * scale), round(height * scale)
     return output
+
+
+def natural_size(png: str, sizes: dict[str, Any], r: bool) -> tuple[int, int]:
+    """A figure's width and height in px at 100 dots an inch, however many dots it was drawn with.
+
+    IPython says so itself where it drew twice the dots. R's kernel draws 120 an inch and says 60.
+    """
+    width, height = png_size(png)
+    if r:
+        return round(width * 100 / R_DOTS_AN_INCH), round(height * 100 / R_DOTS_AN_INCH)
+    return sizes.get("width") or width, sizes.get("height") or height
 
 
 def png_size(encoded: str) -> tuple[int, int]:
@@ -169,13 +183,14 @@ class Renderer:
     def __init__(self, nb: NotebookNode, folder: Path) -> None:
         """`folder` is where the notebook stands: pictures that its Markdown names are put into the page."""
         self.metadata = nb.metadata
+        self.r = is_r(nb)
         self.folder = folder
 
     def cell(self, cell: NotebookNode) -> str:
         """One cell as HTML."""
         from nbformat import from_dict
 
-        shown = for_slide(cell)
+        shown = for_slide(cell, r=self.r)
         alone = from_dict({"cells": [shown], "metadata": self.metadata, "nbformat": 4, "nbformat_minor": 5})
         resources: dict[str, Any] = {"metadata": {"path": str(self.folder)}}
         resources["alt"] = psma(cell).get("alt", "")

@@ -29,9 +29,14 @@ LECTURE_MINUTES = 85
 
 
 class LectureFailed(PsmaError):
-    """A lecture stopped at one of its cells; no deck was written."""
+    """A lecture stopped at one of its cells, or (`skipped`) has no kernel here; no deck was written."""
 
     exit_code = 1
+
+    def __init__(self, text: str, *, skipped: bool = False) -> None:
+        """`skipped`: nothing ran, because this machine lacks an optional kernel."""
+        super().__init__(text)
+        self.skipped = skipped
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ def executed_lectures(paths: Sequence[Path]) -> list[NotebookNode | LectureFaile
                 found.append(_failed(result))
                 continue
             write(result.executed, store)
+            _forget_older(store)
         found.append(_with_outputs(nb, read(store)))
     return found
 
@@ -90,7 +96,7 @@ def _failed(result: Result) -> LectureFailed:
         why = f"cell {failure.cell_id} stops with {failure.error}"
     else:
         why = result.reason or "it did not run"
-    return LectureFailed(f"{result.path.name}: {why}: no deck was written")
+    return LectureFailed(f"{result.path.name}: {why}: no deck was written", skipped=result.skipped)
 
 
 @contextlib.contextmanager
@@ -122,7 +128,15 @@ def _cache_file(path: Path, nb: NotebookNode) -> Path:
     for file in [root / "requirements.lock", *sorted(beside)]:
         if file.is_file():
             seen.update(f"{file.relative_to(root)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
-    return root / "build" / "executed" / f"{path.stem}-{seen.hexdigest()[:20]}.ipynb"
+    return root / "build" / "executed" / path.parent.name / f"{path.stem}-{seen.hexdigest()[:20]}.ipynb"
+
+
+def _forget_older(store: Path) -> None:
+    """Delete what earlier versions of the same lecture left in the cache."""
+    lecture = store.stem[: -len("-") - 20]
+    for old in store.parent.glob(f"{lecture}-{'?' * 20}.ipynb"):
+        if old != store:
+            old.unlink(missing_ok=True)
 
 
 def _root(path: Path) -> Path:

@@ -111,6 +111,31 @@ def test_a_figure_has_its_description_and_its_size():
     assert 'width="1080"' in picture
 
 
+@pytest.mark.parametrize(
+    ("drawn", "said", "language", "shown"),
+    [
+        (
+            (1800, 760),
+            {"width": 900, "height": 380},
+            "python",
+            (1080, 456),
+        ),  # twice the dots, as IPython says
+        ((1080, 456), {"width": 540, "height": 228}, "R", (1080, 456)),  # 9 x 3.8 inch at 120 dots
+        ((900, 700), {}, "python", (591, 460)),  # too high: shrunk, which the check reports
+    ],
+)
+def test_a_figure_of_9_by_4_inches_is_as_large_from_every_kernel(drawn, said, language, shown):
+    figure = plot(*drawn)
+    figure.metadata["image/png"] = said
+    nb = notebook(code("plot()", outputs=[figure], alt="A plot."))
+    nb.metadata.kernelspec = {"name": "x", "display_name": "x", "language": language}
+    page = render(nb, session="1.7", title="T", minutes=85, folder=Path())
+    sizes = dict(
+        re.findall(r'\b(width|height)="(\d+)"', re.search(r"<img[^>]*data:image/png[^>]*>", page)[0])
+    )
+    assert (int(sizes["width"]), int(sizes["height"])) == shown
+
+
 def test_png_size_reads_the_first_bytes_only():
     assert png_size(plot(1234, 567).data["image/png"]) == (1234, 567)
 
@@ -287,6 +312,7 @@ def test_a_lecture_runs_again_only_if_its_code_or_its_data_changed(course, runs)
     write(nb, path)
     assert slides.executed_lecture(path).cells[1].outputs[0].text == "48\n"
     assert len(runs) == 3
+    assert len(list(Path("build/executed").rglob("*.ipynb"))) == 1  # what older versions left is gone
 
 
 def test_figures_are_drawn_sharp_and_shown_at_their_size(course):
