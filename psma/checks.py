@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import difflib
 import hashlib
 import json
 import math
@@ -204,6 +203,8 @@ def _open_line(missing: probe.Open, expression: str, namespace: dict[str, Any]) 
 
 def _near(name: str, expression: str, namespace: dict[str, Any]) -> str:
     """A name in the notebook that may be a misspelling of the one asked for, or ""."""
+    import difflib
+
     taken = {*_asked_for, *probe.names_in(expression), "In", "Out", "exit", "quit", "get_ipython"}
     have = {
         other.lower().replace("_", ""): other

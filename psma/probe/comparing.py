@@ -162,9 +162,8 @@ def _is_numbered(index: Any) -> bool:
 
 
 def _row_order(got: Any, want: Any) -> list[int] | None:
-    """The places in ``got`` of the rows of ``want``: as they stand if ``want`` is only numbered, else by label.
-
-    None if the labels differ, or stand there twice in another order.
+    """The places in ``got`` of the rows of ``want``: as they stand if ``want`` is only numbered, else by
+    label. None if the labels differ, or stand there twice in another order.
     """
     if _is_numbered(want):
         return list(range(len(want)))

@@ -39,7 +39,7 @@ class Outcome:
 
 
 class _TimeUp(SystemExit):
-    """Raised in code that runs too long. ``except Exception`` lets it through; a thread dies of it quietly."""
+    """Raised in code that runs too long. ``except Exception`` lets it pass; a thread dies of it quietly."""
 
 
 class _InputAsked(BaseException):

@@ -155,7 +155,7 @@ def _is_placeholder(value: Any) -> bool:
 def _is_stub_function(function: types.FunctionType, *, passing: bool = True) -> bool:
     """Is the body nothing but ``...`` (or ``pass``, unless ``passing`` is off) under a docstring?
 
-    The bytecode decides that nothing is done; the source, if there is one, tells ``...`` from ``return None``.
+    The bytecode decides that nothing is done; the source, if any, tells ``...`` from ``return None``.
     """
     for step in dis.get_instructions(function):
         if step.opname not in _TRIVIAL_STEPS:
