@@ -95,8 +95,7 @@ def _loopback_up() -> None:
 
 
 def adopt_orphans() -> None:
-    """Let what a dead kernel leaves behind become a child of this process, so that it can be found (Linux).
-    """
+    """Let what a dead kernel leaves behind become a child of this process, so that it can be found (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -109,8 +108,7 @@ def die_with_parent() -> None:
 
 
 def kill_descendants(patience: float = 0.0) -> None:
-    """Kill every process below this one, giving helpers that leave by themselves ``patience`` seconds for it.
-    """
+    """Kill every process below this one, giving helpers that leave by themselves ``patience`` seconds for it."""
     import psutil
 
     until = time.monotonic() + patience

@@ -432,7 +432,8 @@ def test_jupyterlab_starts_at_the_root_on_the_rendered_home_page(course):
 def test_the_home_page_follows_the_checks_while_jupyterlab_runs(course, monkeypatch):
     work.prepare(course)
     line = json.dumps({"time": LATE, "key": key(["g(1)"]), "verdict": "right"})
-    code = f"import time; time.sleep(0.5); open({str(course.root / 'work' / work.RECORD)!r}, 'w').write({line!r}); "
+    where = str(course.root / "work" / work.RECORD)
+    code = f"import time; time.sleep(0.5); open({where!r}, 'w').write({line!r}); "
     stop = "time.sleep(3); raise SystemExit(5)"
     monkeypatch.setattr(work, "lab_command", lambda *_: [sys.executable, "-c", code + stop])
     assert work.open_lab(course) == 5
