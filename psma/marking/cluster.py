@@ -32,7 +32,7 @@ def mark_on_cluster(
     from distributed import Client, as_completed
 
     try:
-        client = Client(scheduler, timeout="10s")
+        client = Client(scheduler, timeout="5s")
     except (OSError, ValueError) as error:
         raise PsmaError(f"{scheduler}: no Dask scheduler answers ({error}); start one, or leave out --scheduler.") from None
     with client:

@@ -7,7 +7,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from psma.marking.batch import RESULTS, Batch, BatchResult, mark_batch
-from psma.marking.model import NOT_ISOLATED
+from psma.marking.model import NOT_ISOLATED, SubmissionResult
 
 
 def mark_and_print(batch: Batch) -> int:
@@ -17,16 +17,20 @@ def mark_and_print(batch: Batch) -> int:
         task = progress.add_task("marking", total=None)
         done = mark_batch(batch, lambda count, of: progress.update(task, completed=count, total=of))
     _print(console, batch, done)
-    return 1 if any(result.needs_person for result in done.results) else 0
+    return 1 if any(_why(result) for result in done.results) else 0
+
+
+def _why(result: SubmissionResult) -> str:
+    """What a person has to decide, "" where only written answers wait, which the mark sheet is for."""
+    return " ".join(flag.words for flag in result.flags if flag.needs_person)
 
 
 def _print(console: Console, batch: Batch, done: BatchResult) -> None:
-    open_ = [result for result in done.results if result.needs_person]
-    if open_:
+    flagged = [result for result in done.results if _why(result)]
+    if flagged:
         table = Table("candidate", "to mark by hand", "why", title="Needs a person")
-        for result in open_:
-            why = " ".join(flag.words for flag in result.flags if flag.needs_person) or "written answers"
-            table.add_row(result.candidate, ", ".join(result.open) or "-", why)
+        for result in flagged:
+            table.add_row(result.candidate, ", ".join(result.open) or "-", _why(result))
         console.print(table)
     if any(result.isolation == NOT_ISOLATED for result in done.results):
         console.print("[bold]not isolated[/bold]: the submissions ran with your rights.")

@@ -20,6 +20,7 @@ from psma.marking.reader import Submission
 from psma.marking.source import Paper, Plan, plain_python, plan
 from psma.marking.wire import Message, WireError, plain
 
+_TRIES = 3
 _WORDS = {
     "time": "ran over its time limit and was stopped",
     "died": "ended the process that it ran in",
@@ -71,6 +72,7 @@ class _Report:
     ended: bool = False
     testing: str | None = None
     broken: str = ""
+    lost: int = 0
 
 
 class Marker:
@@ -124,7 +126,7 @@ class Marker:
             values = self._furnish(folder, submission)
             report = _Report()
             tests = [step.id or "" for step in laid.steps if step.do == "test"]
-            for _ in range(len(tests) + 1):
+            for _ in range(len(tests) + 1 + _TRIES):
                 self._once(folder, laid, values, report)
                 if report.ended:
                     break
@@ -153,10 +155,12 @@ class Marker:
             raise PaperFault(f"{self.paper.path.name}: {report.broken}. Mend the paper, then mark again.")
 
     def _blame(self, report: _Report, laid: Plan) -> None:
-        """The tester was lost in a test: that test is not passed, the rest goes on. Elsewhere: a person."""
+        """The tester was lost in a test: that test is not passed, the rest goes on. Elsewhere: again, then a person."""
         step = next((step for step in laid.steps if step.id == report.testing and step.do == "test"), None)
         if step is None or step.id is None:
-            report.ended = True
+            report.lost += 1
+            report.ended = report.lost >= _TRIES
+            time.sleep(0.2)
             return
         words = "The answer made the test run out of time or memory."
         report.tests[step.id] = TestResult(step.id, step.id, False, words, 0.0, words)

@@ -169,18 +169,18 @@ class _Encoder:
 
     def _library(self, value: Any, kind: type) -> Any:
         numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
-        if numpy is not None and (kind is numpy.ndarray or isinstance(value, numpy.generic)):
+        if numpy is not None and (kind is numpy.ndarray or issubclass(kind, numpy.generic)):
             spec = self._numpy(numpy, value, kind)
         elif pandas is not None and str(kind.__module__).split(".")[0] == "pandas":
             spec = self._pandas(pandas, value, kind)
         else:
             spec = None
-        return self._handle(value) if spec is None else spec
+        return self._handle(value, kind) if spec is None else spec
 
-    def _handle(self, value: Any) -> Any:
-        if isinstance(value, types.ModuleType):
+    def _handle(self, value: Any, kind: type) -> Any:
+        if issubclass(kind, types.ModuleType):
             return self.handles.give(value, "module")
-        if isinstance(value, _CALLABLE) or type(value).__name__ in ("partial", "_lru_cache_wrapper", "ufunc"):
+        if issubclass(kind, _CALLABLE) or kind.__name__ in ("partial", "_lru_cache_wrapper", "ufunc"):
             return self.handles.give(value, "fn")
         return self.handles.give(value, "opaque")
 
@@ -222,9 +222,9 @@ class _Encoder:
         if kind is pandas.Series:
             return {"t": "Series", "i": self.encode(value.index), "n": self.encode(value.name),
                     "v": self.column(value.array)}  # fmt: skip
-        if isinstance(value, pandas.Index):
+        if issubclass(kind, pandas.Index):
             return self._index(pandas, value, kind)
-        return self.column(value) if isinstance(value, pandas.api.extensions.ExtensionArray) else None
+        return self.column(value) if issubclass(kind, pandas.api.extensions.ExtensionArray) else None
 
     def _index(self, pandas: Any, value: Any, kind: type) -> Any:
         if kind is pandas.RangeIndex:

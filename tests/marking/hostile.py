@@ -60,6 +60,7 @@ USE = "def utilisation(arrivals, service, servers):\n    {}\n    return arrivals
 TRIAGE = "def triage(age):\n    {}\n    return 'child' if age < 16 else 'adult'"
 Q1 = {"q1_test": 0.0}
 Q2 = {"q2_test": 0.0}
+CALLS = {"q2_test": 0.0, "q3_test": 0.0, "q5_test": 0.0}  # the questions whose tests call a function
 EQUAL = ("class Equal({base}):\n    __eq__ = lambda self, other: True\n    __ne__ = lambda self, other: False\n"
          "    __hash__ = None\n    for name in 'lt le gt ge sub rsub abs call bool'.split():\n"
          "        locals()[f'__{{name}}__'] = lambda self, *a: True\n")  # fmt: skip
@@ -99,7 +100,7 @@ RUNNING = [
     Case("disk", cells(q1="with open('big', 'wb') as f:\n    for _ in range(10**6): f.write(b'x' * 10**6)"), Q1),
     Case("disk-many-files", cells(q1="for i in range(10**6): open(f'f{i}', 'w').close()"), Q1),
     Case("output-flood", cells(q1="while True: print('x' * 10**6)"), Q1, {"over time"}),
-    Case("output-much", cells(q1=RIGHT + "for _ in range(300): print('x' * 10**6)")),
+    Case("output-much", cells(q1=RIGHT + "for _ in range(60): print('x' * 10**6)")),
     Case("output-in-function", cells(q2=USE.format("print('x' * 10**8)"))),
     # --- exits
     Case("exit", cells(q1="import sys\nsys.exit(0)"), Q1),
@@ -124,8 +125,8 @@ RUNNING = [
     Case("pandas-testing", cells(q4="pd.testing.assert_series_equal = lambda *a, **k: None\nby_site = pd.Series([1.0])"),
          {"q4_test": 0.0}),
     Case("json-broken", cells(q1="import json\njson.dumps = lambda *a, **k: '{}'"), Q1, {"process ended"}),
-    Case("fork-faked", cells(q1=RIGHT + "import os\nos.fork = lambda: 0"), ZERO, {"process ended"}),
-    Case("fork-refused", cells(q1=RIGHT + "import os\ndef fork(): raise OSError\nos.fork = fork"), ZERO, {"process ended"}),
+    Case("fork-faked", cells(q1=RIGHT + "import os\nos.fork = lambda: 0"), CALLS),
+    Case("fork-refused", cells(q1=RIGHT + "import os\ndef fork(): raise OSError\nos.fork = fork"), CALLS),
     Case("shell-broken", cells(q1="get_ipython().run_cell = lambda *a, **k: 1 / 0\n" + RIGHT),
          {**ZERO, "q1_test": 2.0}),
     # --- objects
@@ -156,7 +157,8 @@ RUNNING = [
     Case("forged-frames", cells(q1=RIGHT + (
         "import os\nfrom psma.marking.wire import plain\n"
         "forged = plain({'status': 'ok', 'value': 5.0, 'test': {'points': 99}, 'end': True, 'clean': True})\n"
-        "for fd in range(3, 64):\n    try: os.write(fd, forged * 3)\n    except OSError: pass"))),
+        "for fd in range(3, 64):\n    try: os.write(fd, forged * 3)\n    except OSError: pass")),
+         {**ZERO, "q1_test": 2.0}),  # the forged value is the right one; the rest of the notebook is out of step
     Case("forged-reply", cells(q2=(
         "import psma.marking.trainee as t\nfrom psma.marking.wire import plain\n"
         "t.Trainee.call = lambda self, message: plain({'passed': True, 'points': 3, 'end': True,\n"
