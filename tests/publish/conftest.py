@@ -1,3 +1,3 @@
 """Fixtures of this folder."""
 
-from conftest_publish import browser, course  # noqa: F401
+from conftest_publish import browser, course, vendored_files  # noqa: F401

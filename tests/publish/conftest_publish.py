@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,8 +14,10 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from psma.errors import PsmaError
 from psma.notebook import write
 from psma.publish.measure import chromium, find_chromium
+from psma.publish.vendor import vendored
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
@@ -24,6 +29,15 @@ def browser():
         pytest.skip("Chromium is not installed")
     with chromium() as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def vendored_files() -> Path:
+    """What a deck carries, fetched before the first test that makes one; skips where npm cannot fetch it."""
+    try:
+        return vendored()
+    except PsmaError as error:
+        pytest.skip(str(error))
 
 
 def markdown(source: str, kind: str = "slide", cell_id: str = "words") -> NotebookNode:
@@ -72,3 +86,9 @@ def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         return folder / name
 
     yield put
+
+
+def cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a person would, from the current folder."""
+    command = [sys.executable, "-m", "psma", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest_publish import code, markdown, notebook, printed
-from test_slides import cli
+from conftest_publish import cli, code, markdown, notebook, printed
 
 from psma.course import find_course
 from psma.notebook import read, slide_type, write

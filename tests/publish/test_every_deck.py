@@ -13,6 +13,7 @@ from psma.publish.slides import LectureFailed
 COURSE = find_course(Path(__file__))
 
 
+@pytest.mark.usefixtures("vendored_files")
 @pytest.mark.browser
 @pytest.mark.slow
 @pytest.mark.parametrize("session", COURSE.sessions, ids=[session.id for session in COURSE.sessions])

@@ -11,7 +11,7 @@ from psma.errors import PsmaError
 from psma.publish import measure as m
 from psma.publish.slides import build_deck
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("vendored_files")]
 
 
 def problems(tmp_path: Path, browser, *cells) -> dict[str, m.Problem]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
 import pytest
-from conftest_publish import code, markdown, notebook, plot, printed
+from conftest_publish import cli, code, markdown, notebook, plot, printed
 from nbformat.v4 import new_output, new_raw_cell
 
 from psma.course import find_course
@@ -20,6 +18,8 @@ from psma.notebook import read, write
 from psma.publish import slides
 from psma.publish.deck import kind_of, plan, png_size, render, seconds_planned
 from psma.publish.measure import opened
+
+pytestmark = pytest.mark.usefixtures("vendored_files")
 
 
 def page_of(*cells, **psma) -> str:
@@ -322,14 +322,6 @@ def test_figures_are_drawn_sharp_and_shown_at_their_size(course):
     output = slides.executed_lecture(path).cells[1].outputs[0]
     across, _ = png_size(output.data["image/png"])
     assert across == pytest.approx(2 * output.metadata["image/png"]["width"], abs=2)
-
-
-def cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a person would, from the current folder."""
-    import os
-
-    command = [sys.executable, "-m", "psma", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
 
 
 def test_a_lecture_that_fails_names_the_cell_and_leaves_no_deck(course):
