@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from psma.world.frame import World
+from psma.world.truth import TRUTH
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#5c6670"
 
@@ -131,7 +132,7 @@ def health(figure: Figure, world: World) -> None:
         rows = operations["hdu_bed"] == wanted
         share = operations[rows].groupby(month[rows])["cancelled"].mean() * 100
         middle.plot(share.index, share, color=shade, linestyle=line, label=label)
-    middle.set(title="Operations cancelled", xlabel="Month", ylabel="%", ylim=(0, None))
+    middle.set(title="Operations cancelled", xlabel="Month", ylabel="%", ylim=(0, None), xticks=[1, 4, 7, 10])
     middle.legend(fontsize=7)
     clinic = world.tables["vaccination_arrivals.csv"]
     late = (clinic["arrived"] - clinic["slot"]).dt.total_seconds() / 60
@@ -170,10 +171,64 @@ def crisis(figure: Figure, world: World) -> None:
     right.legend(fontsize=8)
 
 
+def crime(figure: Figure, world: World) -> None:
+    """Near repeats against chance, and the map points of one town."""
+    from psma.world.nearness import pairs_by_days
+
+    left, right = figure.subplots(1, 2)
+    seen, chance = pairs_by_days(world.hidden["crime.burglary"], metres=200, longest=70, step=7)
+    middle = [7 * n + 3.5 for n in range(len(seen))]
+    left.bar(middle, seen, width=6, color=BLUE, label="pairs within 200 m")
+    left.plot(middle, chance, color=ORANGE, marker="o", label="expected by chance")
+    left.set(title="Burglaries near one another", xlabel="Days between the two", ylabel="Pairs")
+    left.legend(fontsize=8)
+    counts = world.tables["incidents.csv"].groupby("point").size()
+    points = world.tables["snap_points.csv"].set_index("point")
+    town = points[points["area"].str.startswith("T01")].join(counts.rename("incidents")).fillna(0)
+    public = town["location"].isin([f"On or near {name}" for name, _ in TRUTH.crime.places])
+    for rows, shade, mark, label in (
+        (town[~public], GREY, "o", "street"),
+        (town[public], ORANGE, "D", "public place"),
+    ):
+        right.scatter(
+            rows["easting_m"], rows["northing_m"], s=rows["incidents"] + 2, color=shade, alpha=0.6,
+            marker=mark, label=label,
+        )  # fmt: skip
+    right.set_title("Tamarmouth: incidents by map point")
+    right.set_aspect("equal")
+    right.set_axis_off()
+    right.legend(fontsize=8)
+
+
+def people(figure: Figure, world: World) -> None:
+    """The largest component of who offended with whom, and offences a person."""
+    import networkx as nx
+
+    from psma.world.nearness import co_offending
+
+    left, right = figure.subplots(1, 2)
+    truth = world.hidden["people.truth"].set_index("person")
+    graph = co_offending(world.tables["involvements.csv"])
+    core = graph.subgraph(max(nx.connected_components(graph), key=len))
+    where = nx.spring_layout(core, seed=5, weight=None, k=0.22)
+    nx.draw_networkx_edges(core, where, ax=left, edge_color=GREY, width=0.4, alpha=0.5)
+    brokers = [name for name in core if truth.loc[name, "other"] > 0]
+    rest = [name for name in core if truth.loc[name, "other"] == 0]
+    nx.draw_networkx_nodes(core, where, rest, ax=left, node_size=14, node_color=BLUE)
+    nx.draw_networkx_nodes(core, where, brokers, ax=left, node_size=50, node_color=ORANGE, node_shape="D")
+    left.set_title("Who offended with whom: the largest set")
+    left.set_axis_off()
+    each = world.tables["involvements.csv"].drop_duplicates()["person"].value_counts().clip(upper=15)
+    right.hist(each, bins=range(1, 17), color=BLUE)
+    right.set(title="Offences a person", xlabel="Offences (15 and over together)", ylabel="People")
+
+
 PICTURES: dict[str, Callable[[Figure, World], None]] = {
     "geography": geography,
     "demand": demand,
     "response": response,
     "crisis": crisis,
+    "crime": crime,
+    "people": people,
     "health": health,
 }

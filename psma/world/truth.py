@@ -537,6 +537,96 @@ class HealthTruth:
 
 
 @dataclass(frozen=True)
+class CrimeTruth:
+    """Behind `burglary.csv`, `snap_points.csv` and `incidents.csv`.
+
+    Burglary: background events are Poisson at `background_a_day`, in an area with weight people x
+    exp(`burglary_slope` x deprivation), uniform within it. Each event has Poisson(`repeat_mean`) children, at
+    an exponential distance of mean `repeat_metres` in any direction and an exponential time of mean
+    `repeat_days` later. The time of an event is known only as a window round it, in total about log-normal
+    with `window_median_hours` and `window_sigma`, which says when people were out.
+
+    Incidents: each map point has a lasting risk, gamma with mean 1 and shape `risk_shape`, `place_boost`
+    times as much at a public place; an incident happens `scatter_metres` (standard deviation in each
+    direction) from its point and is published at the nearest one.
+    """
+
+    burglary_first_day: str = "2024-01-01"
+    burglary_days: int = 731
+    background_a_day: float = 7.5
+    burglary_slope: float = 0.035
+    repeat_mean: float = 0.24
+    repeat_metres: float = 110.0
+    repeat_days: float = 9.0
+    window_median_hours: float = 6.0
+    window_sigma: float = 0.9
+    entries: tuple[tuple[str, float], ...] = (
+        ("rear door", 0.34), ("front door", 0.27), ("rear window", 0.21), ("other window", 0.11),
+        ("not known", 0.07),
+    )  # fmt: skip
+    people_a_point: float = 320.0
+    place_chance: float = 0.13
+    places: tuple[tuple[str, float], ...] = (
+        ("Supermarket", 0.28), ("Parking Area", 0.24), ("Park/Open Space", 0.20), ("Petrol Station", 0.14),
+        ("Pub or Bar", 0.14),
+    )  # fmt: skip
+    risk_shape: float = 0.8
+    place_boost: float = 3.0
+    scatter_metres: float = 90.0
+    incident_slope: float = 0.03
+    incident_first_month: str = "2025-01"
+    incident_months: int = 12
+    incidents_a_month: float = 3_350.0
+    no_location: float = 0.012
+    categories: tuple[tuple[str, float], ...] = (
+        ("violence", 0.31), ("anti-social behaviour", 0.20), ("shoplifting", 0.09), ("criminal damage", 0.08),
+        ("public order", 0.08), ("other theft", 0.07), ("vehicle crime", 0.06), ("burglary", 0.04),
+        ("drugs", 0.03), ("robbery", 0.01), ("other", 0.03),
+    )  # fmt: skip
+    outcomes: tuple[tuple[str, float], ...] = (
+        ("no suspect identified", 0.40), ("unable to prosecute", 0.34), ("under investigation", 0.12),
+        ("charged", 0.07), ("community resolution", 0.07),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PeopleTruth:
+    """Behind `people.csv`, `offences.csv` and `involvements.csv`.
+
+    `group_share` of the offences belong to one of four groups, in proportion to its size, with two offenders
+    and Poisson(`extra_offenders`) more, drawn by their activity (gamma, mean 1, `activity_shape`). A broker,
+    (own group, other group), is drawn for the other group's offences with `broker_pull` times its activity,
+    which is `broker_activity` of the median: it stands out by where it stands, not by how much it does. Every
+    other offence has one offender, or two with `pair_chance`. Victims and witnesses are Poisson.
+    """
+
+    group_sizes: tuple[int, ...] = (34, 28, 24, 20)
+    group_districts: tuple[str, ...] = ("Tamarmouth", "Easthaven", "Stonebridge", "Otterleigh")
+    brokers: tuple[tuple[int, int], ...] = ((1, 2), (2, 1), (2, 3), (3, 4), (1, 4), (4, 2))
+    broker_pull: float = 1.6
+    broker_activity: float = 0.5
+    others: int = 1_300
+    offences: int = 1_900
+    group_share: float = 0.22
+    extra_offenders: float = 0.8
+    activity_shape: float = 0.9
+    pair_chance: float = 0.06
+    victims: float = 0.75
+    witnesses: float = 0.45
+    near_home: float = 0.7
+    deprivation_slope: float = 0.04
+    also_in_crisis: float = 0.14
+    first_day: str = "2023-03-01"
+    days: int = 1_096
+    last_birth_year: int = 2_011
+    types: tuple[tuple[str, float], ...] = (
+        ("violence", 0.30), ("theft", 0.22), ("criminal damage", 0.14), ("burglary", 0.12), ("drugs", 0.12),
+        ("public order", 0.10),
+    )  # fmt: skip
+    duplicated_rows: int = 40
+
+
+@dataclass(frozen=True)
 class Truth:
     """Everything that the generators know and the tables don't say."""
 
@@ -547,6 +637,8 @@ class Truth:
     crisis: CrisisTruth = field(default_factory=CrisisTruth)
     pathway: PathwayTruth = field(default_factory=PathwayTruth)
     health: HealthTruth = field(default_factory=HealthTruth)
+    crime: CrimeTruth = field(default_factory=CrimeTruth)
+    people: PeopleTruth = field(default_factory=PeopleTruth)
 
 
 TRUTH = Truth()
