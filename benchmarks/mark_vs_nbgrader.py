@@ -1,11 +1,12 @@
 """Marking against nbgrader's autograde plus feedback, on the same submissions in one run.
 
-    uv run python benchmarks/mark_vs_nbgrader.py                  150 submissions; 30 of them by nbgrader as well
-    uv run python benchmarks/mark_vs_nbgrader.py --many 20 --paired 5
+uv run python benchmarks/mark_vs_nbgrader.py                  150 submissions; 30 of them by nbgrader as well
+uv run python benchmarks/mark_vs_nbgrader.py --many 20 --paired 5
 
-Prints the seconds of each, the ratio, and the most memory (proportional set size, so shared pages count once) that
-marking used. nbgrader is called as its manual says, once for all submissions. Before and after it the same submissions
-are marked by ``psma mark``, and the mean of the two runs counts: the machine's load is shared alike.
+Prints the seconds of each, the ratio, and the most memory (proportional set size, so shared pages count once)
+that marking used. nbgrader is called as its manual says, once for all submissions. Before and after it the
+same submissions are marked by ``psma mark``, and the mean of the two runs counts: the machine's load is
+shared alike.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def timed(command: list[str], folder: Path) -> tuple[float, float]:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     start = time.monotonic()
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, cwd=folder, env={**os.environ, "PATH": path}, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=folder, env={**os.environ, "PATH": path}, stdout=log, stderr=log
+        )
         memory = Memory(process.pid)
         memory.start()
         code = process.wait()
@@ -106,7 +109,9 @@ def nbgrader_run(root: Path) -> tuple[float, float]:
 
 def main() -> None:
     """Write the submissions, mark them, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--many", type=int, default=150)
     parser.add_argument("--paired", type=int, default=30)
     asked = parser.parse_args()
@@ -134,7 +139,9 @@ def run(root: Path, many: int, paired: int) -> None:
             (submitted / "practice.ipynb").write_text(text)
     print(f"cores {os.cpu_count()}, load {os.getloadavg()[0]:.1f}")
     seconds, peak = psma_run(root, root / "many", "out-many")
-    print(f"psma mark, {many} submissions: {seconds:.1f} s, {seconds / many:.3f} s each, at most {peak:.0f} MiB")
+    print(
+        f"psma mark, {many} submissions: {seconds:.1f} s, {seconds / many:.3f} s each, at most {peak:.0f} MiB"
+    )
     if paired:
         before, _ = psma_run(root, root / "few", "out-before")
         autograde, feedback = nbgrader_run(root)

@@ -1,4 +1,6 @@
-"""Marks a folder of submissions: finds them, leaves out what is marked already, marks the rest, keeps each result."""
+"""Marks a folder of submissions: finds them, leaves out what is marked already, marks the rest, keeps each
+result.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,14 @@ RESULTS = "results.sqlite"
 
 @dataclass(frozen=True)
 class Batch:
-    """What ``psma mark`` was asked to do. ``jobs`` None: every core; ``scheduler``: the address of a Dask cluster."""
+    """What ``psma mark`` was asked to do. ``jobs`` None: every core; ``scheduler``: the address of a Dask
+    cluster.
+    """
 
     paper: Path
     submissions: Path
     out: Path
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     jobs: int | None = None
     allow_unisolated: bool = False
     scheduler: str | None = None
@@ -69,7 +73,7 @@ def mark_batch(batch: Batch, on_progress: Callable[[int, int], None] | None = No
 
 
 def key_of(paper: Paper, limits: Limits) -> str:
-    """What a result depends on besides the submission: the paper with what stands beside it, and the limits."""
+    """What a result depends on besides the submission: the paper, what stands beside it, the limits."""
     return hashlib.sha256(f"{paper.digest} {asdict(limits)}".encode()).hexdigest()[:16]
 
 
@@ -115,12 +119,17 @@ def mark_safely(marker: Marker, submission: Submission) -> SubmissionResult:
     try:
         return marker.mark(submission)
     except Exception as error:
-        words = f"The marking itself failed ({type(error).__name__}: {str(error)[:200]}); mark by hand or again."
+        words = (
+            f"The marking itself failed ({type(error).__name__}: {str(error)[:200]}); mark by hand or again."
+        )
         return SubmissionResult(
-            candidate=submission.candidate, sent_as=submission.sent_as, digest=submission.digest,
-            paper=marker.paper.digest, flags=(*submission.flags, Flag("marking failed", words, needs_person=True)),
+            candidate=submission.candidate,
+            sent_as=submission.sent_as,
+            digest=submission.digest,
+            paper=marker.paper.digest,
+            flags=(*submission.flags, Flag("marking failed", words, needs_person=True)),
             marks={question.id: None for question in marker.paper.questions},
-        )  # fmt: skip
+        )
 
 
 @contextmanager
@@ -136,8 +145,8 @@ def open_place(paper: Paper, allow_unisolated: bool) -> Iterator[Any]:
         except PsmaError as reason:
             if not allow_unisolated:
                 raise PsmaError(
-                    f"{reason} Trainees' code would run with your rights: use Linux with bubblewrap, or, if you "
-                    "trust all of them, add --allow-unisolated."
+                    f"{reason} Trainees' code would run with your rights: use Linux with bubblewrap, or, if "
+                    "you trust all of them, add --allow-unisolated."
                 ) from None
             place = stack.enter_context(PlainPlace(modules))
         yield place
@@ -153,13 +162,17 @@ def isolation() -> tuple[str, str]:
 
 
 def check_paper(marker: Marker, candidate: str) -> None:
-    """Mark the paper's own solutions. Raises PsmaError where a test does not pass them: then no mark would be just."""
+    """Mark the paper's own solutions. Raises PsmaError where a test does not pass them: then no mark would be
+    just.
+    """
     paper = marker.paper
     own = Submission(candidate, paper.path.name, "", paper.cells)
     result = marker.mark(own)
     wrong = [test for test in result.tests if test.passed is False]
     if wrong:
-        raise PsmaError(f"{paper.path}: its own solution does not pass {wrong[0].cell} ({wrong[0].detail}). Mend it.")
+        raise PsmaError(
+            f"{paper.path}: its own solution does not pass {wrong[0].cell} ({wrong[0].detail}). Mend it."
+        )
     lost = [flag.words for flag in result.flags if flag.code in ("paper", "not marked")]
     if lost:
         raise PsmaError(f"{paper.path}: its own solution cannot be marked: {lost[0]}")

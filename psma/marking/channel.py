@@ -100,7 +100,7 @@ class SocketChannel:
         return head + self._exactly(size, deadline)
 
     def receive_with_fds(self, most: int, seconds: float | None = None) -> tuple[Message, list[int]]:
-        """The next message and the descriptors that came with its length. The sender used ``send_with_fds``."""
+        """The next message and the descriptors that came with it; the sender used ``send_with_fds``."""
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
             try:
@@ -136,7 +136,9 @@ class SocketChannel:
 
 
 class PipeChannel:
-    """A channel over two pipes, for systems where only pipes cross to a child: a thread reads, so deadlines hold."""
+    """A channel over two pipes, for systems where only pipes cross to a child: a thread reads, so deadlines
+    hold.
+    """
 
     def __init__(self, reader: BinaryIO, writer: BinaryIO) -> None:
         self.writer = writer
@@ -150,7 +152,7 @@ class PipeChannel:
         except Exception as error:
             self.inbox.put(error)
 
-    def send(self, frame: bytes, seconds: float | None = None) -> None:
+    def send(self, frame: bytes, seconds: float | None = None) -> None:  # noqa: ARG002 (a pipe has no deadline)
         try:
             self.writer.write(frame)
             self.writer.flush()
@@ -173,17 +175,19 @@ class PipeChannel:
 
 
 class BlockingChannel:
-    """A channel over two pipes for the side that only ever waits: no thread, which a trainee's process must not have."""
+    """A channel over two pipes for the side that only ever waits: no thread, which a trainee's process must
+    not have.
+    """
 
     def __init__(self, reader: BinaryIO, writer: BinaryIO) -> None:
         self.reader = reader
         self.writer = writer
 
-    def send(self, frame: bytes, seconds: float | None = None) -> None:
+    def send(self, frame: bytes, seconds: float | None = None) -> None:  # noqa: ARG002 (waits for ever)
         self.writer.write(frame)
         self.writer.flush()
 
-    def receive(self, seconds: float | None = None) -> Message:
+    def receive(self, seconds: float | None = None) -> Message:  # noqa: ARG002 (waits for ever)
         return Message(read_frame(self.reader))
 
     def close(self) -> None:

@@ -1,4 +1,6 @@
-"""The same work on a Dask cluster: the paper travels to each worker once, submissions one by one, results as JSON."""
+"""The same work on a Dask cluster: the paper travels to each worker once, submissions one by one, results as
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +30,24 @@ _lock = threading.Lock()
 def mark_on_cluster(
     scheduler: str, paper: Paper, todo: list[Sent], limits: Limits, allow_unisolated: bool
 ) -> Iterator[SubmissionResult]:
-    """Results as they come. Raises PsmaError: no such scheduler, a worker without isolation, a paper that is wrong."""
+    """Results as they come. Raises PsmaError: no such scheduler, a worker without isolation, a paper that is
+    wrong.
+    """
     from distributed import Client, as_completed
 
     try:
         client = Client(scheduler, timeout="5s")
     except (OSError, ValueError) as error:
-        raise PsmaError(f"{scheduler}: no Dask scheduler answers ({error}); start one, or leave out --scheduler.") from None
+        raise PsmaError(
+            f"{scheduler}: no Dask scheduler answers ({error}); start one, or leave out --scheduler."
+        ) from None
     with client:
         parcel = client.scatter(_parcel(paper), broadcast=True)
         settings = json.dumps({"limits": asdict(limits), "allow_unisolated": allow_unisolated})
         client.submit(_check, parcel, settings, todo[0].candidate, pure=False).result()
-        waiting = [client.submit(_mark, parcel, settings, _to_json(load(each, paper)), pure=False) for each in todo]
+        waiting = [
+            client.submit(_mark, parcel, settings, _to_json(load(each, paper)), pure=False) for each in todo
+        ]
         for future in as_completed(waiting):
             yield from_json(future.result())
 
@@ -48,7 +56,11 @@ def _parcel(paper: Paper) -> bytes:
     """The paper and what stands beside it, as a zip."""
     buffer = io.BytesIO()
     home = paper.path.parent
-    files = [paper.path, *([paper.draw] if paper.draw else []), *(sorted(paper.data.rglob("*")) if paper.data else [])]
+    files = [
+        paper.path,
+        *([paper.draw] if paper.draw else []),
+        *(sorted(paper.data.rglob("*")) if paper.data else []),
+    ]
     with zipfile.ZipFile(buffer, "w") as archive:
         for file in files:
             if file.is_file():

@@ -1,7 +1,9 @@
-"""The kernel's means of holding a process: namespaces, mounts, capabilities, limits, a system call filter. Linux only.
+"""The kernel's means of holding a process: namespaces, mounts, capabilities, limits, a system call filter.
+Linux only.
 
-Called through ctypes, as Python 3.11 has no words for them. Everything here runs inside bubblewrap's container, before
-any trainee's code. Sources: namespaces(7), user_namespaces(7), mount(2), capabilities(7), seccomp(2), prctl(2).
+Called through ctypes, as Python 3.11 has no words for them. Everything here runs inside bubblewrap's
+container, before any trainee's code. Sources: namespaces(7), user_namespaces(7), mount(2), capabilities(7),
+seccomp(2), prctl(2).
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ def unmount(target: str) -> None:
 
 
 def become_nobody() -> None:
-    """Root gives up root for good: in this kernel's eyes, root's files and limits are not this process's any more."""
+    """Root gives up root for good: in this kernel's eyes, root's files and limits are not this process's any
+    more.
+    """
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
@@ -60,7 +64,7 @@ def become_nobody() -> None:
 
 
 def enter_namespaces() -> None:
-    """Own user, mount, network, IPC, host name and (for children) process namespaces. Needs a single thread."""
+    """Own user, mount, network, IPC, host name and, for children, process namespaces. One thread only."""
     user, group = os.getuid(), os.getgid()
     flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
     _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
@@ -79,7 +83,9 @@ def furnish(given: str, memory: int) -> None:
 
 
 def fresh_scratch(memory: int, again: bool = False) -> None:
-    """Empty /tmp and /dev/shm, of at most a quarter of ``memory`` MiB each. The only places that can be written."""
+    """Empty /tmp and /dev/shm, of at most a quarter of ``memory`` MiB each. The only places that can be
+    written.
+    """
     for place in ("/tmp", "/dev/shm"):
         if again:
             unmount(place)
@@ -93,7 +99,9 @@ def fresh_scratch(memory: int, again: bool = False) -> None:
 
 
 def working_folder() -> None:
-    """A writable folder to start in, with the files that were given in it (as links to where they cannot be written)."""
+    """A writable folder to start in, with the files that were given in it (as links to where they cannot be
+    written).
+    """
     home = Path("/tmp/work")
     home.mkdir()
     for entry in Path("/given").iterdir():
@@ -118,8 +126,8 @@ def limit(memory: int, seconds: float) -> None:
         wanted[resource.RLIMIT_NPROC] = MOST_PROCESSES
     for what, most in wanted.items():
         _, hard = resource.getrlimit(what)
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (most, most))
+        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (allowed, allowed))
 
 
 def drop_rights() -> None:
@@ -135,17 +143,20 @@ def drop_rights() -> None:
 
 
 # ------------------------------------------------------------------------------------- system call filter
-# What a notebook never needs and an attack might: other processes' memory, namespaces, mounts, kernel interfaces,
-# memory that no limit counts, channels to a process that is meant to be asleep. (x86-64, arm64); None: same number.
+# What a notebook never needs and an attack might: other processes' memory, namespaces, mounts, interfaces of
+# the kernel, memory that no limit counts, channels to a process that is meant to be asleep. (x86-64, arm64)
 
 _REFUSED: dict[str, tuple[int, int]] = {
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
-    "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51), "unshare": (272, 97),
+    "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51),
+    "unshare": (272, 97),
     "setns": (308, 268), "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
     "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218), "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "memfd_create": (319, 279),
-    "memfd_secret": (447, 447), "shmget": (29, 194), "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186),
-    "mq_open": (240, 180), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "open_tree": (428, 428),
+    "memfd_secret": (447, 447), "shmget": (29, 194), "shmat": (30, 196), "semget": (64, 190),
+    "msgget": (68, 186),
+    "mq_open": (240, 180), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
+    "open_tree": (428, 428),
     "move_mount": (429, 429), "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432),
     "fspick": (433, 433), "mount_setattr": (442, 442), "kexec_load": (246, 104), "init_module": (175, 105),
     "finit_module": (313, 273), "delete_module": (176, 106), "reboot": (169, 142), "swapon": (167, 224),
@@ -199,7 +210,7 @@ def filter_calls() -> None:
 
 def close_all_but(*keep: int) -> None:
     """Close every descriptor except the standard ones and ``keep``."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and int(name) not in keep:
+    for descriptor in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
+        if descriptor > 2 and descriptor not in keep:
             with suppress(OSError):
-                os.close(int(name))
+                os.close(descriptor)

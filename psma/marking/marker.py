@@ -31,7 +31,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds for a cell, a test or a call (``cell``) and for a whole submission (``budget``); MiB of memory."""
+    """Seconds for a cell, test or call (``cell``) and for a whole submission (``budget``); MiB of memory."""
 
     cell: float = 30.0
     budget: float = 300.0
@@ -90,10 +90,13 @@ class Marker:
         """The result of one submission; whatever goes wrong stands in its flags."""
         start = time.monotonic()
         blank = SubmissionResult(
-            candidate=submission.candidate, sent_as=submission.sent_as, digest=submission.digest,
-            paper=self.paper.digest, flags=submission.flags,
+            candidate=submission.candidate,
+            sent_as=submission.sent_as,
+            digest=submission.digest,
+            paper=self.paper.digest,
+            flags=submission.flags,
             marks={question.id: None for question in self.paper.questions},
-        )  # fmt: skip
+        )
         if submission.cells is None:
             return blank
         laid = plan(self.paper, list(submission.cells))
@@ -103,11 +106,15 @@ class Marker:
             flag = Flag("paper", str(fault), needs_person=True)
             return replace(blank, flags=(*submission.flags, *laid.flags, flag), written=laid.written)
         return replace(
-            blank, flags=(*submission.flags, *laid.flags, *_flags(report, laid)), marks=self._marks(report, laid),
-            tests=tuple(report.tests.values()), written=laid.written, isolation=self.place.isolation,
+            blank,
+            flags=(*submission.flags, *laid.flags, *_flags(report, laid)),
+            marks=self._marks(report, laid),
+            tests=tuple(report.tests.values()),
+            written=laid.written,
+            isolation=self.place.isolation,
             errors=tuple(CellError(cell, words) for cell, words in sorted(report.cells.items())),
             seconds=round(time.monotonic() - start, 3),
-        )  # fmt: skip
+        )
 
     def _marks(self, report: _Report, laid: Plan) -> dict[str, float | None]:
         marks: dict[str, float | None] = {}
@@ -140,9 +147,15 @@ class Marker:
         report.testing = None
         running = self.place.begin(folder, self.limits)
         try:
-            job = {"steps": [asdict(step) for step in laid.steps], "imports": self.imports, "draw": values,
-                   "limit": self.limits.cell, "budget": self.limits.budget, "reference": self.reference,
-                   "skip": list(report.tests)}  # fmt: skip
+            job = {
+                "steps": [asdict(step) for step in laid.steps],
+                "imports": self.imports,
+                "draw": values,
+                "limit": self.limits.cell,
+                "budget": self.limits.budget,
+                "reference": self.reference,
+                "skip": list(report.tests),
+            }
             running.channel.send(plain({"job": job, "folder": str(folder)}), 30.0)
             allow = 60.0
             while not report.ended:
@@ -155,7 +168,9 @@ class Marker:
             raise PaperFault(f"{self.paper.path.name}: {report.broken}. Mend the paper, then mark again.")
 
     def _blame(self, report: _Report, laid: Plan) -> None:
-        """The tester was lost in a test: that test is not passed, the rest goes on. Elsewhere: again, then a person."""
+        """The tester was lost in a test: that test is not passed, the rest goes on. Elsewhere: again, then a
+        person.
+        """
         step = next((step for step in laid.steps if step.id == report.testing and step.do == "test"), None)
         if step is None or step.id is None:
             report.lost += 1
@@ -166,7 +181,9 @@ class Marker:
         report.tests[step.id] = TestResult(step.id, step.id, False, words, 0.0, words)
 
     def _furnish(self, folder: Path, submission: Submission) -> dict[str, Any] | None:
-        """Put the files in the folder that the trainee's code starts in; the paper's own win. The candidate's values."""
+        """Put the files in the folder that the trainee's code starts in; the paper's own win. The candidate's
+        values.
+        """
         for name, data in submission.files.items():
             parts = PurePosixPath(name).parts
             if ".." not in parts and not PurePosixPath(name).is_absolute():
@@ -208,8 +225,12 @@ def _take(message: Message, report: _Report) -> float | None:
 
 def _flags(report: _Report, laid: Plan) -> list[Flag]:
     flags = []
-    for status, code in (("time", "over time"), ("died", "process ended"), ("memory", "over memory"),
-                         ("budget", "time used up")):  # fmt: skip
+    for status, code in (
+        ("time", "over time"),
+        ("died", "process ended"),
+        ("memory", "over memory"),
+        ("budget", "time used up"),
+    ):
         cells = [number for number, words in report.cells.items() if words == f"The cell {_WORDS[status]}."]
         if cells:
             flags.append(

@@ -1,4 +1,6 @@
-"""What marking produces: questions, results of tests, results of submissions. Plain data, no behaviour beyond sums."""
+"""What marking produces: questions, results of tests, results of submissions. Plain data, no behaviour beyond
+sums.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ NOT_ISOLATED = "not isolated"
 class Question:
     """One cell of the paper that carries marks.
 
-    ``id`` is nbgrader's grade_id, ``title`` the nearest heading above the cell, ``points`` the most marks it can give.
-    A ``tests`` question is decided by its test cell, a ``written`` one by a person.
+    ``id`` is nbgrader's grade_id, ``title`` the nearest heading above the cell, ``points`` the most marks it
+    can give. A ``tests`` question is decided by its test cell, a ``written`` one by a person.
     """
 
     id: str
@@ -29,8 +31,8 @@ class Question:
 class TestResult:
     """What one test cell decided.
 
-    ``passed`` is None where a person has to decide. ``reason`` is for the trainee and shows nothing of a hidden test;
-    ``detail`` is for the marker and may. ``points`` are the marks given, None where not decided.
+    ``passed`` is None where a person has to decide. ``reason`` is for the trainee and shows nothing of a
+    hidden test; ``detail`` is for the marker and may. ``points`` are the marks given, None where not decided.
     """
 
     question: str
@@ -45,7 +47,9 @@ class TestResult:
 
 @dataclass(frozen=True)
 class Flag:
-    """Something a person should know: a fixed ``code``, the same in ``words``, and whether it needs a decision."""
+    """Something a person should know: a fixed ``code``, the same in ``words``, and whether it needs a
+    decision.
+    """
 
     code: str
     words: str
@@ -62,7 +66,7 @@ class CellError:
 
 @dataclass(frozen=True)
 class WrittenAnswer:
-    """The text of an answer that a person marks. ``blank``: left as it was released (which nbgrader gives 0)."""
+    """An answer that a person marks. ``blank``: left as it was released, which nbgrader gives 0."""
 
     text: str
     blank: bool
@@ -72,9 +76,9 @@ class WrittenAnswer:
 class SubmissionResult:
     """Everything known of one submission.
 
-    ``marks`` holds a number for each question, or None: not marked, needs a person. ``isolation`` is ``ISOLATED`` or
-    ``NOT_ISOLATED``, "" where nothing was run. ``digest`` identifies what was sent, ``paper`` the paper and limits it
-    was marked with, ``seconds`` is wall time.
+    ``marks`` holds a number for each question, or None: not marked, needs a person. ``isolation`` is
+    ``ISOLATED`` or ``NOT_ISOLATED``, "" where nothing was run. ``digest`` identifies what was sent, ``paper``
+    the paper and limits it was marked with, ``seconds`` is wall time.
     """
 
     candidate: str

@@ -1,8 +1,9 @@
-"""A warm parent inside bubblewrap: libraries imported once, one fork for each submission. Runs no trainee's code itself.
+"""A warm parent inside bubblewrap: libraries imported once, one fork for each submission. Runs no trainee's
+code itself.
 
-``python -m psma.marking.nursery FD MODULE…``: commands come over the socket FD. In the role ``trainee`` the fork goes on
-into namespaces of its own, from which this one and the testers cannot be seen, and becomes a warden; in the role
-``tests`` it becomes a tester.
+``python -m psma.marking.nursery FD MODULE…``: commands come over the socket FD. In the role ``trainee`` the
+fork goes on into namespaces of its own, from which this one and the testers cannot be seen, and becomes a
+warden; in the role ``tests`` it becomes a tester.
 """
 
 from __future__ import annotations
@@ -117,7 +118,9 @@ class Nursery:
             try:
                 self.channel.close()
                 confine.close_all_but(*fds)
-                _be_warden(message, fds, self.shell) if message["role"] == "trainee" else _be_tester(message, fds)
+                _be_warden(message, fds, self.shell) if message["role"] == "trainee" else _be_tester(
+                    message, fds
+                )
             except (Closed, WireError):
                 pass
             except BaseException:

@@ -14,8 +14,9 @@ from psma.marking.channel import PipeChannel
 from psma.marking.marker import Limits, scratch
 from psma.marking.model import NOT_ISOLATED
 
-SINGLE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
-                                        "NUMEXPR_NUM_THREADS")}  # fmt: skip
+SINGLE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+)
 
 
 @dataclass
@@ -44,7 +45,7 @@ class _Job:
 
 
 class PlainPlace:
-    """Runs each submission in interpreters of its own, with this user's rights. Use only for code you trust."""
+    """Runs each submission in interpreters of its own, with this user's rights."""
 
     isolation = NOT_ISOLATED
 
@@ -65,14 +66,22 @@ class PlainPlace:
     def folder(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self.root))
 
-    def begin(self, folder: Path, limits: Limits) -> _Job:
+    def begin(self, folder: Path, limits: Limits) -> _Job:  # noqa: ARG002 (the tester keeps the time)
         package = str(Path(__file__).parents[2])
-        environment = {**os.environ, **SINGLE_THREAD, "MPLBACKEND": "agg",
+        environment = {
+            **os.environ,
+            **SINGLE_THREAD,
+            "MPLBACKEND": "agg",
             "PSMA_WARM": ",".join(self.modules),
-                       "PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])}  # fmt: skip
+            "PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")]),
+        }
         process = subprocess.Popen(
-            [sys.executable, "-m", "psma.marking.tester"], cwd=folder, env=environment, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            [sys.executable, "-m", "psma.marking.tester"],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
         assert process.stdin is not None and process.stdout is not None
         return _Job(process, PipeChannel(process.stdout, process.stdin))  # type: ignore[arg-type]

@@ -1,4 +1,6 @@
-"""What the tests see of a trainee's objects: values that were decoded, functions at a distance, and things unseen."""
+"""What the tests see of a trainee's objects: values that were decoded, functions at a distance, and things
+unseen.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from psma.marking.wire import Message, TooLarge, WireError, pack, plain
 
 
 class NeedsHand(BaseException):
-    """The test needs something that does not cross: a person decides. Not an Exception, so no test catches it."""
+    """The test needs something that does not cross: a person decides. Not an Exception, so no test catches
+    it.
+    """
 
 
 class Gone(BaseException):
@@ -115,7 +119,7 @@ class Remote:
         self.touched = self.touched or why
         return NeedsHand(why)
 
-    def give(self, value: Any, kind: str) -> dict[str, Any]:
+    def give(self, value: Any, kind: str) -> dict[str, Any]:  # noqa: ARG002 (of what kind is known here)
         """Name an argument for the trainee's process: only what came from there can go back."""
         target = (
             object.__getattribute__(value, "_target") if type(value) in (Unseen, RemoteFunction) else None
@@ -161,7 +165,9 @@ class RemoteFunction:
 
 
 class Unseen:
-    """An object that stayed in the trainee's process. It exists and is not None; anything more needs a person."""
+    """An object that stayed in the trainee's process. It exists and is not None; anything more needs a
+    person.
+    """
 
     def __init__(self, remote: Remote, target: dict[str, Any], name: str) -> None:
         object.__setattr__(self, "_remote", remote)
@@ -185,18 +191,73 @@ def _touched(value: Any, operation: str) -> NeedsHand:
 
 
 def _special(operation: str) -> Any:
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def method(self: Any, *_: Any, **__: Any) -> Any:
         raise _touched(self, operation)
 
     return method
 
 
 for _operation in (
-    "eq ne lt le gt ge call len iter next contains getitem setitem delitem setattr delattr repr str format bytes "
-    "add radd sub rsub mul rmul truediv rtruediv floordiv rfloordiv mod rmod divmod pow rpow matmul rmatmul and rand "
-    "or ror xor rxor lshift rshift neg pos abs invert int float complex index round trunc floor ceil enter exit "
-    "iadd isub imul await aiter reversed dir fspath length_hint"
-).split():
+    *(
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "call",
+        "len",
+        "iter",
+        "next",
+        "contains",
+        "reversed",
+        "length_hint",
+    ),
+    *(
+        "getitem",
+        "setitem",
+        "delitem",
+        "setattr",
+        "delattr",
+        "dir",
+        "repr",
+        "str",
+        "format",
+        "bytes",
+        "fspath",
+    ),
+    *(
+        "add",
+        "radd",
+        "sub",
+        "rsub",
+        "mul",
+        "rmul",
+        "truediv",
+        "rtruediv",
+        "floordiv",
+        "rfloordiv",
+        "mod",
+        "rmod",
+    ),
+    *(
+        "divmod",
+        "pow",
+        "rpow",
+        "matmul",
+        "rmatmul",
+        "and",
+        "rand",
+        "or",
+        "ror",
+        "xor",
+        "rxor",
+        "lshift",
+        "rshift",
+    ),
+    *("neg", "pos", "abs", "invert", "int", "float", "complex", "index", "round", "trunc", "floor", "ceil"),
+    *("enter", "exit", "iadd", "isub", "imul", "await", "aiter"),
+):
     setattr(Unseen, f"__{_operation}__", _special(_operation))
 
 
@@ -226,7 +287,9 @@ def _write_back_array(old: Any, new: Any) -> None:
 
 
 class TraineeError(Exception):
-    """An error that a trainee's function raised. The classes raised are subclasses of the built-in one as well."""
+    """An error that a trainee's function raised. The classes raised are subclasses of the built-in one as
+    well.
+    """
 
     words = ""
 

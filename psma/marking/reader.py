@@ -1,6 +1,8 @@
-"""Reads whatever trainees sent: a notebook, a folder or a zip each. What cannot be read is flagged, never marked 0.
+"""Reads whatever trainees sent: a notebook, a folder or a zip each. What cannot be read is flagged, never
+marked 0.
 
-Nothing is followed (symbolic links), nothing is unpacked to disk (zips), nothing is believed (names, sizes, encodings).
+Nothing is followed (symbolic links), nothing is unpacked to disk (zips), nothing is believed (names, sizes,
+encodings).
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ class _Refused(Exception):
 
 
 def find(folder: Path, paper: Paper) -> list[Sent]:
-    """The candidates in a folder of submissions, in order of their names. Raises PsmaError: no such folder, empty."""
+    """The candidates in a folder of submissions, in order of their names. Raises PsmaError: no such folder,
+    empty.
+    """
     if not folder.is_dir():
         raise PsmaError(f"{folder}: no such folder; give the folder that holds what trainees sent.")
     by_name: dict[str, list[Path]] = {}
@@ -179,7 +183,7 @@ def _read_regular(path: Path) -> bytes:
 
 def _collect_folder(entry: Path, found: _Found) -> None:
     for folder, names, files in os.walk(entry, followlinks=False):
-        links = [name for name in names if os.path.islink(os.path.join(folder, name))]
+        links = [name for name in names if Path(folder, name).is_symlink()]
         names[:] = sorted(name for name in names if name not in _IGNORED and name not in links)
         for name in sorted([*files, *links]):
             path = Path(folder, name)
@@ -188,7 +192,7 @@ def _collect_folder(entry: Path, found: _Found) -> None:
             if name in _IGNORED:
                 continue
             if stat.S_ISREG(mode):
-                _add(found, inside, path.stat().st_size, lambda path=path: _read_regular(path))  # type: ignore[misc]
+                _add(found, inside, path.stat().st_size, lambda path=path: _read_regular(path))
             else:
                 kind = "symbolic link" if stat.S_ISLNK(mode) else "not a file"
                 found.flags.append(Flag(kind, f"{inside}: a {kind}, left out.", needs_person=True))

@@ -1,7 +1,8 @@
 """Isolation on Linux, seen from outside: a warm parent in bubblewrap, and what is started in it.
 
-It sees neither the paper, nor the results, nor the network. What runs a submission's code lives in namespaces of its
-own inside; killing their first process ends it all. What runs the tests lives beside them, out of their sight.
+It sees neither the paper, nor the results, nor the network. What runs a submission's code lives in namespaces
+of its own inside; killing their first process ends it all. What runs the tests lives beside them, out of
+their sight.
 """
 
 from __future__ import annotations
@@ -24,8 +25,22 @@ from psma.marking.model import ISOLATED
 from psma.marking.wire import WireError, plain
 
 SINGLE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/alternatives",
-           "/etc/localtime", "/etc/timezone", "/etc/fonts", "/etc/mime.types", "/etc/ssl/openssl.cnf")  # fmt: skip
+_SYSTEM = (
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/alternatives",
+    "/etc/localtime",
+    "/etc/timezone",
+    "/etc/fonts",
+    "/etc/mime.types",
+    "/etc/ssl/openssl.cnf",
+)
 _NEVER_WARM = {
     "tensorflow",
     "keras",
@@ -49,20 +64,61 @@ def command(control: int, jobs: Path, modules: list[str]) -> list[str]:
     for path in wanted:
         binds += ["--ro-bind-try", path, path]
     as_root = os.geteuid() == 0
-    # root mounts /proc itself and then becomes nobody (see nursery); anyone else becomes root of a user namespace first
+    # root mounts /proc itself and then becomes nobody (see nursery); others get a user namespace first
     who = ["--cap-add", "ALL"] if as_root else ["--unshare-user", "--proc", "/proc"]
-    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "TZ": "UTC",
-                   "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "agg",
-                   "MPLCONFIGDIR": "/tmp/.matplotlib", "TMPDIR": "/tmp",
-                   "ARROW_DEFAULT_MEMORY_POOL": "system", "NUMBA_CACHE_DIR": "/tmp/.numba",
-                   **dict.fromkeys(SINGLE_THREAD, "1")}  # fmt: skip
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "HOME": "/tmp",
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONPATH": str(package.parent),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MPLBACKEND": "agg",
+        "MPLCONFIGDIR": "/tmp/.matplotlib",
+        "TMPDIR": "/tmp",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+        "NUMBA_CACHE_DIR": "/tmp/.numba",
+        **dict.fromkeys(SINGLE_THREAD, "1"),
+    }
     settings = [part for name, value in environment.items() for part in ("--setenv", name, value)]
     return [
-        "bwrap", *who, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
-        "--die-with-parent", "--new-session", "--clearenv", *settings, *binds, "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp",
-        "--dir", "/proc", "--dir", "/given", "--ro-bind", str(jobs), "/jobs", "--remount-ro", "/dev", "--remount-ro", "/",
-        "--chdir", "/", sys.executable, "-m", "psma.marking.nursery", str(control), *modules,
-    ]  # fmt: skip
+        "bwrap",
+        *who,
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+        "--die-with-parent",
+        "--new-session",
+        "--clearenv",
+        *settings,
+        *binds,
+        "--dev",
+        "/dev",
+        "--perms",
+        "1777",
+        "--tmpfs",
+        "/tmp",
+        "--dir",
+        "/proc",
+        "--dir",
+        "/given",
+        "--ro-bind",
+        str(jobs),
+        "/jobs",
+        "--remount-ro",
+        "/dev",
+        "--remount-ro",
+        "/",
+        "--chdir",
+        "/",
+        sys.executable,
+        "-m",
+        "psma.marking.nursery",
+        str(control),
+        *modules,
+    ]
 
 
 class Parent:
@@ -70,12 +126,15 @@ class Parent:
 
     def __init__(self, jobs: Path, modules: list[str]) -> None:
         ours, theirs = socket.socketpair()
-        self.log = tempfile.TemporaryFile()
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the parent)
         try:
             self.process = subprocess.Popen(
-                command(theirs.fileno(), jobs, modules), pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
-                stdout=self.log, stderr=self.log,
-            )  # fmt: skip
+                command(theirs.fileno(), jobs, modules),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=self.log,
+                stderr=self.log,
+            )
         except OSError as error:
             raise PsmaError(
                 f"bubblewrap cannot be started ({error}); install the package bubblewrap."
@@ -101,7 +160,13 @@ class Parent:
 
     def start(self, role: str, folder: str, fds: list[int], limits: Limits) -> None:
         """Fork for one side of a submission. Raises Closed."""
-        words = {"do": "start", "role": role, "folder": folder, "memory": limits.memory, "budget": limits.budget + 60}
+        words = {
+            "do": "start",
+            "role": role,
+            "folder": folder,
+            "memory": limits.memory,
+            "budget": limits.budget + 60,
+        }
         with self.lock:
             self.channel.send_with_fds(plain(words), fds, 10.0)
 
@@ -185,7 +250,9 @@ class Sandbox:
         return _Job(self, folder.name, SocketChannel(ours))
 
     def _start(self, role: str, folder: str, fds: list[int], limits: Limits) -> None:
-        """Start one side of a submission; a warm parent that was lost (killed by the system, say) is replaced."""
+        """Start one side of a submission; a warm parent that was lost (killed by the system, say) is
+        replaced.
+        """
         parent = self.parent
         try:
             parent.start(role, folder, fds, limits)
@@ -202,7 +269,12 @@ class Sandbox:
         folder = self.folder()
         job = self.begin(folder, Limits(cell=20.0))
         try:
-            step = {"do": "run", "source": "import os; 1 / (os.listdir('/proc').count('1') == 0)", "id": None, "number": 1}
+            step = {
+                "do": "run",
+                "source": "import os; 1 / (os.listdir('/proc').count('1') == 0)",
+                "id": None,
+                "number": 1,
+            }
             work = {"steps": [step], "imports": {}, "limit": 20.0, "budget": 60.0, "skip": []}
             job.channel.send(plain({"job": work, "folder": str(folder)}), 10.0)
             while True:

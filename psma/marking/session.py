@@ -1,4 +1,5 @@
-"""A trainee's namespace as the tests drive it: cells run in order, forks for tests, a fresh start when one is needed.
+"""A trainee's namespace as the tests drive it: cells run in order, forks for tests, a fresh start when one is
+needed.
 
 How the process is held is a ``Holder``'s business: ``warden`` inside the sandbox, ``Spawned`` without one.
 """
@@ -20,10 +21,14 @@ class Holder(Protocol):
     """Holds one trainee's process."""
 
     def run(self, source: str, limit: float) -> dict[str, Any]:
-        """Run a cell. ``status``: ok, error, time (over its limit), died, memory. ``kept`` False: needs a restart."""
+        """Run a cell. ``status``: ok, error, time (over its limit), died, memory. ``kept`` False: needs a
+        restart.
+        """
 
     def get(self, name: str, limit: float) -> Message:
-        """The reply to a request for a name's value, which tells the process nothing. Raises Closed, Late, WireError."""
+        """The reply to a request for a name's value, which tells the process nothing. Raises Closed, Late,
+        WireError.
+        """
 
     def open(self) -> Channel:
         """A channel to a fork for one test. Raises Closed where there is none to be had."""
@@ -107,7 +112,9 @@ _START = 120.0
 
 
 class Spawned:
-    """A trainee's process without isolation: an interpreter of its own, killed and replaced after a test used it."""
+    """A trainee's process without isolation: an interpreter of its own, killed and replaced after a test used
+    it.
+    """
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
@@ -119,9 +126,14 @@ class Spawned:
     def restart(self) -> None:
         self.kill()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "psma.marking.trainee"], cwd=self.folder, env=self.environment,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "psma.marking.trainee"],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         assert self.process.stdin is not None and self.process.stdout is not None
         self.channel = PipeChannel(self.process.stdout, self.process.stdin)  # type: ignore[arg-type]
         self.channel.receive(_START)

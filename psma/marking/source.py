@@ -1,9 +1,10 @@
 """The paper, in nbgrader's source format, and how a trainee's notebook is laid over it.
 
 nbgrader's rules are followed where it has one (its preprocessors ``DeduplicateIds``, ``OverwriteCells`` and
-``add_missing_cells``): of cells with the same id the last counts, locked cells are the paper's own again, cells with
-an unknown id are the trainee's own, a missing test goes back after the cell that precedes it in the paper. Whatever a
-submission's metadata claims about points, locks and tests is not read at all; only its grade_id is.
+``add_missing_cells``): of cells with the same id the last counts, locked cells are the paper's own again,
+cells with an unknown id are the trainee's own, a missing test goes back after the cell that precedes it in
+the paper. Whatever a submission's metadata claims about points, locks and tests is not read at all; only its
+grade_id is.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class PaperCell(Cell):
-    """A cell of the paper: ``test`` is decided by running it, ``written`` by a person, ``locked`` is not the trainee's."""
+    """A cell of the paper: ``test`` is decided by running it, ``written`` by a person, ``locked`` is not the
+    trainee's.
+    """
 
     points: float = 0.0
     test: bool = False
@@ -99,7 +102,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """A submission laid over the paper: steps, written answers, flags. ``recognised`` counts the paper's cells in it."""
+    """A submission laid over the paper: steps, written answers, flags. ``recognised`` counts the paper's
+    cells in it.
+    """
 
     steps: tuple[Step, ...]
     written: dict[str, WrittenAnswer]
@@ -113,7 +118,8 @@ class Plan:
 def read_paper(path: Path) -> Paper:
     """The paper at ``path``, checked.
 
-    Raises PsmaError: not readable, not nbgrader's format, an id twice, a solution or hidden test that is not closed.
+    Raises PsmaError: not readable, not nbgrader's format, an id twice, a solution or hidden test that is not
+    closed.
     """
     try:
         raw = path.read_bytes()
@@ -155,11 +161,15 @@ def _paper_cells(notebook: dict[str, Any]) -> Iterable[PaperCell]:
         grade, solution = bool(meta.get("grade")), bool(meta.get("solution"))
         task, code = bool(meta.get("task")), raw["cell_type"] == "code"
         yield PaperCell(
-            type=raw["cell_type"], source=_text(raw["source"]), id=meta.get("grade_id") or None,
-            points=float(meta.get("points") or 0.0), test=grade and code and not solution,
-            written=(grade and solution) or task or (grade and not code), solution=solution,
+            type=raw["cell_type"],
+            source=_text(raw["source"]),
+            id=meta.get("grade_id") or None,
+            points=float(meta.get("points") or 0.0),
+            test=grade and code and not solution,
+            written=(grade and solution) or task or (grade and not code),
+            solution=solution,
             locked=not solution and not task and (bool(meta.get("locked")) or grade),
-        )  # fmt: skip
+        )
 
 
 def _titled(cells: Iterable[PaperCell]) -> Iterable[PaperCell]:
@@ -237,8 +247,8 @@ def hidden_lines(source: str) -> set[int]:
 def cells_of(notebook: Any) -> list[Cell]:
     """The cells of a submitted notebook, whatever its author made of it.
 
-    Reads nbformat 4 and 3. Raises ValueError, in words, where there is no list of cells. A cell that is no cell is
-    left out.
+    Reads nbformat 4 and 3. Raises ValueError, in words, where there is no list of cells. A cell that is no
+    cell is left out.
     """
     if not isinstance(notebook, dict):
         raise ValueError("it is not a notebook")
@@ -270,7 +280,9 @@ def _cell(raw: Any) -> Cell | None:
 
 
 def _text(source: Any) -> str:
-    """A cell's source, which the format allows as a text or a list of lines. Lone surrogates become question marks."""
+    """A cell's source, which the format allows as a text or a list of lines. Lone surrogates become question
+    marks.
+    """
     text = source if isinstance(source, str) else "".join(source)
     return text.encode("utf-8", "replace").decode("utf-8")
 
@@ -297,7 +309,7 @@ def plan(paper: Paper, cells: list[Cell]) -> Plan:
 
 
 def _known(paper: Paper, cells: list[Cell], flags: list[Flag]) -> list[tuple[int, Cell]]:
-    """The cells with their numbers; ids that are not the paper's, or not the last of their name, taken off."""
+    """The cells with their numbers; ids that are not the paper's, or not the last so called, off."""
     seen: set[str] = set()
     result: list[tuple[int, Cell]] = []
     for number, cell in reversed(list(enumerate(cells, start=1))):
@@ -341,8 +353,14 @@ def _put_back(paper: Paper, cells: list[tuple[int, Cell]], flags: list[Flag]) ->
 
 
 def _changes(paper: Paper, cells: list[tuple[int, Cell]]) -> Iterable[Flag]:
-    changed = [cell.id for _, cell in cells if cell.id and paper.by_id[cell.id].locked
-               and cell.source.strip() not in (paper.by_id[cell.id].released.strip(), paper.by_id[cell.id].source.strip())]  # fmt: skip
+    changed = [
+        cell.id
+        for _, cell in cells
+        if cell.id
+        and paper.by_id[cell.id].locked
+        and cell.source.strip()
+        not in (paper.by_id[cell.id].released.strip(), paper.by_id[cell.id].source.strip())
+    ]
     if changed:
         yield Flag(
             "locked cell changed",

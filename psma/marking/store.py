@@ -1,4 +1,6 @@
-"""The results of a batch in one SQLite file, committed a submission at a time, so that a killed batch resumes."""
+"""The results of a batch in one SQLite file, committed a submission at a time, so that a killed batch
+resumes.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         self.connection.close()
 
     def put(self, result: SubmissionResult) -> None:
@@ -47,7 +51,9 @@ class Store:
 
     def all(self) -> list[SubmissionResult]:
         """Every result, in order of the candidates' names."""
-        return [from_json(row[0]) for row in self.connection.execute("select json from result order by candidate")]
+        return [
+            from_json(row[0]) for row in self.connection.execute("select json from result order by candidate")
+        ]
 
     def keep_only(self, candidates: set[str]) -> None:
         """Forget candidates who are not in the batch any more."""
@@ -57,7 +63,9 @@ class Store:
 
     def checked(self, paper: str) -> bool:
         """Whether the paper was found to pass its own tests."""
-        return self.connection.execute("select 1 from checked where paper = ?", (paper,)).fetchone() is not None
+        return (
+            self.connection.execute("select 1 from checked where paper = ?", (paper,)).fetchone() is not None
+        )
 
     def note_checked(self, paper: str) -> None:
         """The paper passes its own tests."""

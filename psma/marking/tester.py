@@ -1,7 +1,8 @@
 """The process that decides: it evaluates the paper's tests and never runs a line of a trainee's code.
 
-A test's names are looked up in this order: what the tests themselves bound, what the paper imports, Python's builtins,
-and last the trainee's namespace, through ``proxies``. So a trainee's ``abs`` or ``np`` is not the one a test uses.
+A test's names are looked up in this order: what the tests themselves bound, what the paper imports, Python's
+builtins, and last the trainee's namespace, through ``proxies``. So a trainee's ``abs`` or ``np`` is not the
+one a test uses.
 """
 
 from __future__ import annotations
@@ -42,9 +43,10 @@ class TestTimeout(BaseException):
 class Job:
     """What the tester is told of one submission.
 
-    ``steps`` are ``source.Step`` as dictionaries; ``imports`` maps a name to the module and attribute that the paper
-    imports it from; ``reference`` is the source of the reference solution, where a test asks for it; ``draw`` the
-    candidate's values; ``limit`` and ``budget`` seconds for a cell and for everything; ``skip`` tests not to run.
+    ``steps`` are ``source.Step`` as dictionaries; ``imports`` maps a name to the module and attribute that
+    the paper imports it from; ``reference`` is the source of the reference solution, where a test asks for
+    it; ``draw`` the candidate's values; ``limit`` and ``budget`` seconds for a cell and for everything;
+    ``skip`` tests not to run.
     """
 
     steps: list[dict[str, Any]]
@@ -227,7 +229,7 @@ class Tester:
         elif isinstance(error, TraineeError):
             detail = f"{error.words}."
         elif isinstance(error, NameError) and self.missing:
-            detail = f"There is no {self.missing}: its answer is missing, has another name, or stopped with an error."
+            detail = f"There is no {self.missing}: the answer is missing, misnamed or stopped with an error."
             return detail, detail
         elif isinstance(error, AssertionError):
             detail = f"{_safe_text(error)}" if error.args else f"This does not hold: {text}"
@@ -285,7 +287,8 @@ def _looks_into_session(tree: ast.AST, imports: dict[str, tuple[str, str | None]
 
 
 def partial_credit(value: Any, points: float) -> float | None:
-    """nbgrader's rule (``utils.get_partial_grade``): a last value that reads as a number of 0 or more is the mark.
+    """nbgrader's rule (``utils.get_partial_grade``): a last value that reads as a number of 0 or more is the
+    mark.
 
     Anything else gives full marks. None: more than the cell's points, which nbgrader refuses.
     """
@@ -328,7 +331,7 @@ def main() -> None:
 
     reader, writer = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     sys.stdin, sys.stdout = io.StringIO(), io.StringIO()
-    with open(os.devnull, "r+b") as null:
+    with Path(os.devnull).open("r+b") as null:
         for fd in (0, 1):
             os.dup2(null.fileno(), fd)
     warm_up(os.environ.get("PSMA_WARM", "").split(","))

@@ -1,8 +1,9 @@
 """The process that runs a trainee's cells. Nothing in here is trusted once the first cell has run.
 
-It is told to run a cell, to fork, to give a name's value, or to call a function; it answers in frames. It knows no test
-and no expected answer. A request that carries a test's input reaches only a fork of it (``serve`` with a channel of its
-own), which is killed after that test; or, without isolation, the only process there is, which is used for one test.
+It is told to run a cell, to fork, to give a name's value, or to call a function; it answers in frames. It
+knows no test and no expected answer. A request that carries a test's input reaches only a fork of it
+(``serve`` with a channel of its own), which is killed after that test; or, without isolation, the only
+process there is, which is used for one test.
 """
 
 from __future__ import annotations
@@ -14,21 +15,34 @@ import random
 import signal
 import socket
 import sys
+import tempfile
 from contextlib import nullcontext, redirect_stdout, suppress
+from pathlib import Path
 from typing import Any
 
 from psma.marking.channel import BlockingChannel, Channel, SocketChannel
 from psma.marking.wire import Message, TooLarge, WireError, pack, plain
 
-_MUTABLE = ("list", "dict", "set", "bytearray", "deque", "ndarray", "DataFrame", "Series", "defaultdict", "Counter",
-            "OrderedDict")  # fmt: skip
+_MUTABLE = (
+    "list",
+    "dict",
+    "set",
+    "bytearray",
+    "deque",
+    "ndarray",
+    "DataFrame",
+    "Series",
+    "defaultdict",
+    "Counter",
+    "OrderedDict",
+)
 _OUTPUT = 64 * 1024
 
 
 def make_shell() -> Any:
     """An IPython shell for a trainee's cells: no history, no colours, no traceback printed."""
     os.environ.setdefault("MPLBACKEND", "agg")
-    os.environ.setdefault("IPYTHONDIR", os.path.join(os.environ.get("TMPDIR", "/tmp"), ".ipython"))
+    os.environ.setdefault("IPYTHONDIR", str(Path(tempfile.gettempdir(), ".ipython")))
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
@@ -36,11 +50,11 @@ def make_shell() -> Any:
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "nocolor"
     config.InteractiveShell.cache_size = 0
-    shell = InteractiveShell.instance(config=config)
+    shell: Any = InteractiveShell.instance(config=config)
     for name in ("showtraceback", "showsyntaxerror", "showindentationerror"):
         setattr(shell, name, _silent)
     shell.enable_gui = _silent
-    shell._tee = lambda channel: nullcontext()  # IPython would keep all that is printed, without a limit
+    shell._tee = lambda **_: nullcontext()  # IPython would keep all that is printed, without a limit
     shell.enable_matplotlib = _no_window
     return shell
 
@@ -128,12 +142,14 @@ class Trainee:
             with redirect_stdout(printed):
                 value = function(*arguments, **keywords)
         except Exception as error:
-            return self._packed({"error": told(error), "out": printed.getvalue()},
-                                {"args": self._changed(arguments, before)})  # fmt: skip
+            return self._packed(
+                {"error": told(error), "out": printed.getvalue()}, {"args": self._changed(arguments, before)}
+            )
         except BaseException as error:
             return plain({"error": told(error), "out": ""})
-        return self._packed({"out": printed.getvalue()},
-                            {"value": value, "args": self._changed(arguments, before)})  # fmt: skip
+        return self._packed(
+            {"out": printed.getvalue()}, {"value": value, "args": self._changed(arguments, before)}
+        )
 
     def _packed(self, message: dict[str, Any], values: dict[str, Any]) -> bytes:
         try:
@@ -174,7 +190,7 @@ def serve(trainee: Trainee, channel: Channel) -> None:
 
 
 def serve_with_forks(trainee: Trainee, channel: SocketChannel) -> None:
-    """Run cells, and fork on request: each fork serves one test, over the socket that came with the request."""
+    """Run cells, and fork on request: each fork serves one test, over the socket that came along."""
     forks: list[int] = []
     while True:
         message, fds = channel.receive_with_fds(1)
@@ -208,14 +224,16 @@ def _serve_fork(trainee: Trainee, parent: SocketChannel, fd: int) -> None:
 
 
 def warm_up(modules: list[str]) -> None:
-    """Import libraries before the clock of the first cell runs. One that cannot be imported fails where it is used."""
+    """Import libraries before the clock of the first cell runs. One that cannot be imported fails where it is
+    used.
+    """
     for module in filter(None, modules):
         with suppress(Exception):
             importlib.import_module(module)
 
 
 def rehearse(shell: Any) -> None:
-    """Do once, before forking, what every submission does: the first time of many things loads code and data."""
+    """Do once, before forking, what every submission does: the first time loads code and data."""
     import pandas
 
     table = pandas.DataFrame({"a": [1, 2, 3], "b": ["x", "y", "x"], "c": [0.5, 1.0, None]})
@@ -240,14 +258,16 @@ def fresh_state() -> None:
 def main() -> None:
     """Serve over standard input and output: a single-use interpreter, for systems without isolation."""
     reader, writer = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    with open(os.devnull, "r+b") as null:
+    with Path(os.devnull).open("r+b") as null:
         for fd in (0, 1, 2):
             os.dup2(null.fileno(), fd)
-    sys.stdin, sys.stdout, sys.stderr = (io.TextIOWrapper(open(fd, mode, closefd=False))  # noqa: SIM115
-                                         for fd, mode in ((0, "rb"), (1, "wb"), (2, "wb")))  # fmt: skip
+    sys.stdin, sys.stdout, sys.stderr = (
+        io.TextIOWrapper(open(fd, mode, closefd=False))  # noqa: SIM115
+        for fd, mode in ((0, "rb"), (1, "wb"), (2, "wb"))
+    )
     warm_up(os.environ.get("PSMA_WARM", "").split(","))
     shell = make_shell()
-    sys.path.insert(0, os.getcwd())
+    sys.path.insert(0, str(Path.cwd()))
     writer.write(plain({"status": "ready"}))
     writer.flush()
     with suppress(Exception):

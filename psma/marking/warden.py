@@ -1,9 +1,10 @@
 """Process 1 of a submission's own namespaces: starts the trainee's process, and ends whatever it started.
 
-It runs no trainee's code. The tester asks it to run a cell, to open a fork for a test and to close it. While a fork
-holds a test's inputs, the trainee's process sleeps (SIGSTOP) and everything else in the namespace is dead; after the
-test the fork is killed. If anything is left by which it could have told the next fork what it saw (a file, shared
-memory, a descriptor, a signal, a wake-up), the whole process is thrown away and the cells are run again.
+It runs no trainee's code. The tester asks it to run a cell, to open a fork for a test and to close it. While
+a fork holds a test's inputs, the trainee's process sleeps (SIGSTOP) and everything else in the namespace is
+dead; after the test the fork is killed. If anything is left by which it could have told the next fork what it
+saw (a file, shared memory, a descriptor, a signal, a wake-up), the whole process is thrown away and the cells
+are run again.
 """
 
 from __future__ import annotations
@@ -148,7 +149,7 @@ class Warden:
     # ------------------------------------------------------------------------------------------------ tests
 
     def get(self, name: str, limit: float) -> None:
-        """Ask for a name's value, which tells the trainee's process nothing, and pass the answer on unread."""
+        """Ask for a name's value, which tells the trainee's process nothing; pass the answer on unread."""
         try:
             assert self.channel is not None
             self.channel.send(plain({"do": "get", "name": name}), 5.0)
@@ -198,14 +199,18 @@ class Warden:
         return clean
 
     def _put_to_sleep(self) -> None:
-        """Stop the trainee's process, which nothing but this one's SIGCONT or a fork's can undo. Raises Closed."""
+        """Stop the trainee's process, which nothing but this one's SIGCONT or a fork's can undo. Raises
+        Closed.
+        """
         os.kill(self.main, signal.SIGSTOP)
         _, how = os.waitpid(self.main, os.WUNTRACED)
         if not os.WIFSTOPPED(how):
             raise Closed
 
     def _only(self, *keep: int) -> None:
-        """Kill every process but this one and ``keep``. All are stopped first, so none can outrun it by forking."""
+        """Kill every process but this one and ``keep``. All are stopped first, so none can outrun it by
+        forking.
+        """
         for _ in range(200):
             others = [pid for pid in _processes() if pid not in (1, *keep)]
             if not others:
@@ -237,7 +242,8 @@ class Warden:
     def watch(self) -> None:
         """Called about every 50 ms: kill everything where memory or processes are over the limit.
 
-        A quarter more than one process may have: so one alone meets MemoryError first, and its notebook goes on.
+        A quarter more than one process may have: so one alone meets MemoryError first, and its notebook goes
+        on.
         """
         _reap()
         processes = _processes()
@@ -254,9 +260,9 @@ class Warden:
 def _processes() -> list[int]:
     """The processes of this namespace that are not dead already."""
     alive = []
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc"):  # noqa: PTH208 (called often, and quicker than Path)
         if name.isdigit():
-            with suppress(OSError, IndexError):
+            with suppress(OSError, ValueError):
                 stat = Path("/proc", name, "stat").read_bytes()
                 if stat[stat.rindex(b")") + 2 : stat.rindex(b")") + 3] not in (b"Z", b"X"):
                     alive.append(int(name))
@@ -300,16 +306,18 @@ def _descriptors(pid: int) -> dict[str, str]:
     """What each descriptor of a process leads to, with its position and flags."""
     found = {}
     with suppress(OSError):
-        for name in os.listdir(f"/proc/{pid}/fd"):
-            info = Path(f"/proc/{pid}/fdinfo/{name}").read_text()
-            found[name] = os.readlink(f"/proc/{pid}/fd/{name}") + " " + info
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            info = Path(f"/proc/{pid}/fdinfo/{entry.name}").read_text()
+            found[entry.name] = f"{entry.readlink()} {info}"
     return found
 
 
 def _shared_memory(pid: int) -> bool:
     """Whether a process has memory that it shares with others, other than read-only files of the system."""
     with suppress(OSError):
-        shared = re.findall(rb"^\S+ ...s \S+ \S+ \S+ *(.*)$", Path(f"/proc/{pid}/maps").read_bytes(), re.MULTILINE)
+        shared = re.findall(
+            rb"^\S+ ...s \S+ \S+ \S+ *(.*)$", Path(f"/proc/{pid}/maps").read_bytes(), re.MULTILINE
+        )
         return any(not path.startswith(b"/") or path.startswith((b"/tmp", b"/dev")) for path in shared)
     return True
 
@@ -320,7 +328,7 @@ def _files(root: str) -> list[tuple[Any, ...]]:
     for folder, names, files in os.walk(root):
         for name in [".", *names, *files]:
             with suppress(OSError):
-                info = os.lstat(os.path.join(folder, name))
+                info = Path(folder, name).lstat()
                 found.append(
                     (
                         folder,

@@ -1,9 +1,10 @@
-"""How values cross between a trainee's process and the tests: a closed list of types, spelled out, never unpickled.
+"""How values cross between a trainee's process and the tests: a closed list of types, spelled out, never
+unpickled.
 
-A frame is a four-byte length, then a four-byte length of a JSON header, the header, and raw bytes that the header
-refers to. Everything that arrives is treated as hostile: sizes are capped, every type is checked, and whatever is
-malformed raises ``WireError``. What has no place on the list crosses as a handle: a name for an object that stays
-where it is, of which the receiver learns nothing but that it exists.
+A frame is a four-byte length, then a four-byte length of a JSON header, the header, and raw bytes that the
+header refers to. Everything that arrives is treated as hostile: sizes are capped, every type is checked, and
+whatever is malformed raises ``WireError``. What has no place on the list crosses as a handle: a name for an
+object that stays where it is, of which the receiver learns nothing but that it exists.
 """
 
 from __future__ import annotations
@@ -24,18 +25,30 @@ MAX_FRAME = 64 * 2**20
 MAX_DEPTH = 100
 _NUMBER = re.compile(r"[<>|=]?[?biufcSU]\d*|[<>|=]?[mM]8\[\w+\]")
 _SEQUENCES: dict[str, Callable[[list[Any]], Any]] = {
-    "list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "deque": collections.deque,
-}  # fmt: skip
+    "list": list,
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+    "deque": collections.deque,
+}
 _MAPPINGS: dict[str, Callable[[Any], Any]] = {
-    "dict": dict, "Counter": lambda pairs: collections.Counter(dict(pairs)), "OrderedDict": collections.OrderedDict,
+    "dict": dict,
+    "Counter": lambda pairs: collections.Counter(dict(pairs)),
+    "OrderedDict": collections.OrderedDict,
     "defaultdict": lambda pairs: collections.defaultdict(None, pairs),
-}  # fmt: skip
+}
 _CALLABLE = (
-    types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, types.MethodWrapperType,
-)  # fmt: skip
-_MASKED = {
-    f"{sign}Int{bits}": "IntegerArray" for sign in ("", "U") for bits in (8, 16, 32, 64)
-} | {"Float32": "FloatingArray", "Float64": "FloatingArray", "boolean": "BooleanArray"}  # fmt: skip
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    type,
+    types.MethodWrapperType,
+)
+_MASKED = {f"{sign}Int{bits}": "IntegerArray" for sign in ("", "U") for bits in (8, 16, 32, 64)} | {
+    "Float32": "FloatingArray",
+    "Float64": "FloatingArray",
+    "boolean": "BooleanArray",
+}
 
 
 class WireError(Exception):
@@ -83,7 +96,7 @@ def plain(message: dict[str, Any]) -> bytes:
 
 
 class Message:
-    """A frame that arrived: ``message[key]`` is plain JSON, ``message.value(key, handles)`` a decoded value."""
+    """A frame that arrived: ``message[key]`` is plain JSON, ``message.value(key, …)`` a decoded value."""
 
     def __init__(self, frame: bytes) -> None:
         try:
@@ -127,7 +140,7 @@ class Message:
 
 
 class _Encoder:
-    """Turns values into JSON and blobs. Looks at exact types only, so that no code of the value's own runs."""
+    """Turns values into JSON and blobs. Looks at exact types, so that no code of the value's own runs."""
 
     def __init__(self, handles: Handles) -> None:
         self.handles = handles
@@ -159,8 +172,11 @@ class _Encoder:
             collections.OrderedDict,
             collections.defaultdict,
         ):
-            return {"t": name, "k": [self.encode(key) for key in value],
-                    "v": [self.encode(item) for item in value.values()]}  # fmt: skip
+            return {
+                "t": name,
+                "k": [self.encode(key) for key in value],
+                "v": [self.encode(item) for item in value.values()],
+            }
         if kind in _SIMPLE:
             return {"t": name, "v": _SIMPLE[kind](value)}
         if kind is bytes or kind is bytearray:
@@ -201,8 +217,12 @@ class _Encoder:
             }
         if not _NUMBER.fullmatch(array.dtype.str):
             return None
-        return {"t": "array" if kind is numpy.ndarray else "scalar", "d": array.dtype.str, "s": list(array.shape),
-                "b": self.blob(array.tobytes())}  # fmt: skip
+        return {
+            "t": "array" if kind is numpy.ndarray else "scalar",
+            "d": array.dtype.str,
+            "s": list(array.shape),
+            "b": self.blob(array.tobytes()),
+        }
 
     def _pandas(self, pandas: Any, value: Any, kind: type) -> Any:
         if value is pandas.NaT or value is pandas.NA:
@@ -220,8 +240,12 @@ class _Encoder:
                 "v": columns,
             }
         if kind is pandas.Series:
-            return {"t": "Series", "i": self.encode(value.index), "n": self.encode(value.name),
-                    "v": self.column(value.array)}  # fmt: skip
+            return {
+                "t": "Series",
+                "i": self.encode(value.index),
+                "n": self.encode(value.name),
+                "v": self.column(value.array),
+            }
         if issubclass(kind, pandas.Index):
             return self._index(pandas, value, kind)
         return self.column(value) if issubclass(kind, pandas.api.extensions.ExtensionArray) else None
@@ -236,16 +260,24 @@ class _Encoder:
         if kind is pandas.MultiIndex:
             levels = [self.column(value.get_level_values(level).array) for level in range(value.nlevels)]
             return {"t": "MultiIndex", "v": levels, "n": [self.encode(name) for name in value.names]}
-        return {"t": "Index", "v": self.column(value.array), "n": self.encode(value.name),
-                "f": getattr(value, "freqstr", None)}  # fmt: skip
+        return {
+            "t": "Index",
+            "v": self.column(value.array),
+            "n": self.encode(value.name),
+            "f": getattr(value, "freqstr", None),
+        }
 
     def column(self, array: Any) -> Any:
         """An array behind a column or an index: numpy's, or one of pandas' own that can be spelled out."""
         numpy, pandas = sys.modules["numpy"], sys.modules["pandas"]
         name = type(array).__name__
         if name == "Categorical":
-            return {"t": "Categorical", "v": self.encode(numpy.asarray(array.codes)), "k": self.encode(array.categories),
-                    "o": bool(array.ordered)}  # fmt: skip
+            return {
+                "t": "Categorical",
+                "v": self.encode(numpy.asarray(array.codes)),
+                "k": self.encode(array.categories),
+                "o": bool(array.ordered),
+            }
         if isinstance(array.dtype, pandas.StringDtype):
             texts = [None if pandas.isna(item) else str(item) for item in array]
             return {
@@ -262,8 +294,12 @@ class _Encoder:
                 "z": _zone(array.dtype.tz),
             }
         if array.dtype.name in _MASKED:
-            return {"t": "masked", "d": array.dtype.name, "v": self.encode(numpy.asarray(array._data)),
-                    "m": self.encode(numpy.asarray(array._mask))}  # fmt: skip
+            return {
+                "t": "masked",
+                "d": array.dtype.name,
+                "v": self.encode(numpy.asarray(array._data)),
+                "m": self.encode(numpy.asarray(array._mask)),
+            }
         if isinstance(array.dtype, numpy.dtype) or name == "NumpyExtensionArray":
             return self.encode(numpy.asarray(array))
         return self.handles.give(array, "opaque")
@@ -341,13 +377,11 @@ class _Decoder:
             raise WireError("not a shape")
         if kind == "objects":
             items = self.many(spec["v"])
-            array = numpy.empty(len(items), dtype=object)
-            array[:] = items if not items else _cells(items)
-            return array.reshape(shape)
+            return _cells(items).reshape(shape)
         if type(spec["d"]) is not str or not _NUMBER.fullmatch(spec["d"]):
             raise WireError("not a number type")
-        array = numpy.frombuffer(self.blob(spec), dtype=spec["d"]).reshape(shape).copy()
-        return array if kind == "array" else array[()]
+        numbers = numpy.frombuffer(self.blob(spec), dtype=spec["d"]).reshape(shape).copy()
+        return numbers if kind == "array" else numbers[()]
 
     def array(self, spec: Any) -> Any:
         """What ``column`` sent: the value, checked to be an array."""
@@ -360,8 +394,10 @@ class _Decoder:
         import pandas
 
         index, columns = self.index(spec["i"]), self.index(spec["k"])
-        data = {place: pandas.Series(self.array(column), index=index, copy=True)
-                for place, column in enumerate(spec["v"])}  # fmt: skip
+        data = {
+            place: pandas.Series(self.array(column), index=index, copy=True)
+            for place, column in enumerate(spec["v"])
+        }
         frame = pandas.DataFrame(data, index=index)
         frame.columns = columns
         return frame
@@ -397,7 +433,7 @@ class _Decoder:
 
         index = pandas.Index(self.array(spec["v"]), name=self.decode(spec["n"]))
         if type(spec.get("f")) is str and isinstance(index, pandas.DatetimeIndex | pandas.TimedeltaIndex):
-            index.freq = spec["f"]
+            index = type(index)(index, freq=spec["f"])
         return index
 
     def _build_Categorical(self, spec: dict[str, Any]) -> Any:
@@ -452,12 +488,12 @@ class _Decoder:
 
         return pandas.Timedelta(int(spec["v"]), unit=spec["u"]).as_unit(spec["u"])
 
-    def _build_NaT(self, spec: dict[str, Any]) -> Any:
+    def _build_NaT(self, _: dict[str, Any]) -> Any:
         import pandas
 
         return pandas.NaT
 
-    def _build_NA(self, spec: dict[str, Any]) -> Any:
+    def _build_NA(self, _: dict[str, Any]) -> Any:
         import pandas
 
         return pandas.NA
@@ -491,8 +527,8 @@ _BUILD: dict[str, Callable[[Any], Any]] = {
     "range": lambda value: range(*[int(number) for number in value]),
     "Decimal": _decimal,
     "Fraction": lambda value: fractions.Fraction(int(value[0]), int(value[1])),
-    "datetime": lambda value: datetime.datetime.fromisoformat(value),
-    "date": lambda value: datetime.date.fromisoformat(value),
-    "time": lambda value: datetime.time.fromisoformat(value),
+    "datetime": datetime.datetime.fromisoformat,
+    "date": datetime.date.fromisoformat,
+    "time": datetime.time.fromisoformat,
     "timedelta": lambda value: datetime.timedelta(*[int(number) for number in value]),
 }

@@ -1,9 +1,11 @@
 """Hostile and broken submissions: a table of what is sent, the marks it must get, the flags it must raise.
 
-``marks`` names only the questions that differ from full marks. MARK stands for a folder outside that must stay empty,
-PORT for a port on which this machine listens, NAME for a word by which surviving processes would be found.
+``marks`` names only the questions that differ from full marks. MARK stands for a folder outside that must
+stay empty, PORT for a port on which this machine listens, NAME for a word by which surviving processes would
+be found.
 """
 
+# ruff: noqa: E501 (tables, a row a line)
 from __future__ import annotations
 
 import io

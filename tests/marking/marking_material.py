@@ -1,5 +1,6 @@
 """The paper that the tests of marking use, as a table one can read, and trainees' notebooks made from it."""
 
+# ruff: noqa: E501 (tables, a row a line)
 from __future__ import annotations
 
 import copy

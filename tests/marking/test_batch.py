@@ -1,5 +1,6 @@
 """A batch: it ends, it resumes, it refuses what is not safe, and a cluster gives the same marks."""
 
+# ruff: noqa: E501 (tables, a row a line)
 from __future__ import annotations
 
 import json

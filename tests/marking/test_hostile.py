@@ -1,5 +1,8 @@
-"""Hostile and broken submissions, all in one batch: right marks, right flags, nothing gets out, nobody else is harmed."""
+"""Hostile and broken submissions, all in one batch: right marks, right flags, nothing gets out, nobody else
+is harmed.
+"""
 
+# ruff: noqa: E501 (tables, a row a line)
 from __future__ import annotations
 
 import shutil
@@ -121,6 +124,8 @@ def test_no_process_survives(batch):
 
 @pytest.mark.parametrize("name", ["loop", "loop-signals-ignored", "sleep", "stops-itself", "output-flood"])
 def test_a_hanging_cell_costs_its_limit_and_little_more(batch, name):
-    """At most its limit plus 2 s on top of what a good submission took in the same batch, on the same busy machine."""
+    """At most its limit plus 2 s on top of what a good submission took in the same batch, on the same busy
+    machine.
+    """
     usual = max(batch["results"][case.name]["seconds"] for case in PERFECT)
     assert batch["results"][name]["seconds"] - usual < LIMIT + 2.0

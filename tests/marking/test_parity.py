@@ -1,5 +1,7 @@
-"""The marks are those that nbgrader gives: perfect, partial, blank, other but right, and cells moved about."""
+"""The marks are those that nbgrader gives: perfect, partial, blank, other but right, and cells moved about.
+"""
 
+# ruff: noqa: E501 (tables, a row a line)
 from __future__ import annotations
 
 import json
@@ -8,13 +10,13 @@ import shutil
 import sys
 from pathlib import Path
 
+import marking_material as material
 import pytest
 
 from psma.marking.marker import Limits, Marker, modules_of
 from psma.marking.plainplace import PlainPlace
 from psma.marking.reader import find, load
 from psma.marking.source import read_paper
-import marking_material as material
 
 nbgrader = pytest.importorskip("nbgrader", reason="nbgrader, an optional extra, is what the marks are compared with")
 
@@ -69,7 +71,7 @@ def as_markdown():
 SENT = {
     "perfect": material.submission, "blank": lambda: material.submission(material.BLANK),
     "other": lambda: material.submission(OTHER_BUT_RIGHT), "partial": lambda: material.submission(PARTIAL),
-    "broken": lambda: material.submission(BROKEN), "owncells": own_cells, 
+    "broken": lambda: material.submission(BROKEN), "owncells": own_cells,
     "tampered": tampered, "reordered": reordered, "asmarkdown": as_markdown,
 }  # fmt: skip
 

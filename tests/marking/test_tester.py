@@ -1,5 +1,6 @@
 """How a test is decided: names, values, calls, part marks, references, and what is left to a person."""
 
+# ruff: noqa: E501 (tables, a row a line)
 from __future__ import annotations
 
 import json

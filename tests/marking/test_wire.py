@@ -1,8 +1,10 @@
 """Values come through the wire as they were; whatever is forged is refused, never believed."""
 
+# ruff: noqa: E501 (tables, a row a line)
 from __future__ import annotations
 
 import collections
+import contextlib
 import datetime
 import decimal
 import fractions
@@ -51,7 +53,7 @@ def test_plain_values_come_through(value):
 @pytest.mark.parametrize("value", [
     10**5000, -(2**2000), {1, 2}, frozenset({"a"}), range(2, 9, 3), collections.Counter("aab"),
     collections.OrderedDict(b=1, a=2), collections.deque([1, 2]), fractions.Fraction(1, 3), decimal.Decimal("1.10"),
-    datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc), bytearray(b"x"), {(1, 2): [3]}, "\ud800",
+    datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), bytearray(b"x"), {(1, 2): [3]}, "\ud800",
 ], ids=lambda value: type(value).__name__)  # fmt: skip
 def test_other_values_come_through(value):
     got = through(value)
@@ -168,10 +170,8 @@ def test_noise_is_refused(noise):
 def test_a_damaged_frame_is_refused_or_read_as_plain(place, noise):
     frame = bytearray(pack({}, {"v": TABLE[["whole", "real"]]}, Nothing())[4:])
     frame[place : place + len(noise)] = noise
-    try:
+    with contextlib.suppress(WireError):
         Message(bytes(frame)).value("v", Nothing())
-    except WireError:
-        pass
 
 
 def test_deep_nesting_is_refused():
