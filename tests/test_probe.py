@@ -193,6 +193,8 @@ SAME = [
     (TABLE.reset_index().set_index("index"), TABLE),
     (pd.DataFrame(), pd.DataFrame()),
     (np.array([]), []),
+    (np.array([(1, 2.0)], dtype="i8,f8"), np.array([(1, 2.0)], dtype="i8,f8")),
+    (np.ma.array([1.0, 2.0], mask=[False, True]), np.array([1.0, math.nan])),
     (3 + 4j, np.complex128(3 + 4j)),
     (b"ab", np.bytes_(b"ab")),
 ]
@@ -258,6 +260,7 @@ DIFFERENT = [
     (TABLE["wait"], TABLE),
     (TABLE.to_dict(), TABLE),
     (TABLE.reset_index(drop=True), TABLE),
+    (np.ma.array([1, 2], mask=[False, True]), [1, 2]),
     (int, 4),
     (len, 4),
 ]

@@ -78,7 +78,7 @@ def _plainly_same(kind: str, got: Any, want: Any, within: float) -> bool:
     if kind == "set":
         return {label(item) for item in got} == {label(item) for item in want}
     if kind == "other":
-        return type(got) is type(want) and (got == want) is True
+        return type(got) is type(want) and plain(got == want) == ("truth", True)
     return bool(got == want)
 
 

@@ -57,6 +57,10 @@ def _plain_science(value: Any) -> tuple[str, Any]:
         return ("missing", number) if number != number else ("number", number)
     if is_a(value, *loaded("numpy", "generic")):
         return _plain_scalar(value)
+    if is_a(value, *loaded("numpy.ma", "MaskedArray")):
+        array = sys.modules["numpy"].array(value, dtype=object)
+        array[sys.modules["numpy.ma"].getmaskarray(value)] = None
+        return plain(array)
     if is_a(value, *loaded("numpy", "ndarray")):
         array = sys.modules["numpy"].asarray(value)
         return ("array", array) if array.ndim else plain(array[()])
