@@ -122,6 +122,11 @@ def other_session(nb: NotebookNode) -> None:
     nb.metadata.psma.outcomes = {identity.replace("3.1", "3.2"): text for identity, text in found.items()}
 
 
+def no_break(nb: NotebookNode) -> None:
+    """Give the minutes of the break to the lecture: 180 all the same."""
+    nb.metadata.psma.minutes |= {"lecture": 95, "break": 0}
+
+
 def drop_stub(nb: NotebookNode) -> None:
     """Take the stub of the second Your turn out."""
     nb.cells.remove(next(c for c in nb.cells if "4 / 2" in notebook.psma(c).get("answer", "")))
@@ -271,6 +276,7 @@ CASES = [
         "modules",
         meta(minutes={**{"lecture": 80, "break": 10}, "exercise": 65, "report_back": 20}),
     ),
+    Case("a break of no minutes", "minutes", "modules", no_break),
     Case("no report back", "minutes", "modules", meta(minutes={"lecture": 105, "break": 10, "exercise": 65})),
     Case("two outcomes", "outcomes", "modules", lambda nb: nb.metadata.psma.outcomes.pop("3.1-c")),
     Case(
