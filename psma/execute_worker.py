@@ -70,13 +70,16 @@ def leave_network() -> bool:
 
 
 def _enter_namespaces() -> None:
-    user, group = os.geteuid(), os.getegid()
     libc = ctypes.CDLL(None, use_errno=True)  # os.unshare needs Python 3.12
-    if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), "unshare")
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{user} {user} 1")  # the same user inside as outside
-    Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    if (
+        libc.unshare(CLONE_NEWNET) != 0
+    ):  # an ordinary user needs a user namespace; root would lose rights in it
+        user, group = os.geteuid(), os.getegid()
+        if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "unshare")
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")  # the same user inside as outside
+        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
     _loopback_up()
 
 
@@ -95,7 +98,7 @@ def _loopback_up() -> None:
 
 
 def adopt_orphans() -> None:
-    """Let what a dead kernel leaves behind become a child of this process, so that it can be found (Linux)."""
+    """Let what a dead kernel leaves behind become a child of this process, to be found (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -108,7 +111,7 @@ def die_with_parent() -> None:
 
 
 def kill_descendants(patience: float = 0.0) -> None:
-    """Kill every process below this one, giving helpers that leave by themselves ``patience`` seconds for it."""
+    """Kill every process below this one; helpers that leave by themselves have ``patience`` seconds."""
     import psutil
 
     until = time.monotonic() + patience
@@ -296,9 +299,11 @@ async def start_kernel(client: NotebookClient, scratch: Path) -> None:
     The wait is shorter than jupyter_client's own, which ends by listening for 0.2 s to a silent channel.
     """
     manager: Any = client.km
-    with (scratch / "kernel" / "stderr").open("w") as errors:
+    files = scratch / "kernel"
+    own = dict.fromkeys(TEMPORARY, str(files / "tmp")) | {"IPYTHONDIR": str(files / "ipython")}
+    with (files / "stderr").open("w") as errors:
         await client.async_start_new_kernel(
-            env=os.environ | dict.fromkeys(TEMPORARY, str(scratch / "kernel" / "tmp")),
+            env=os.environ | own,
             stdout=errors,
             stderr=errors,
             **({"preexec_fn": die_with_parent} if sys.platform == "linux" else {}),

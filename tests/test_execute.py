@@ -54,13 +54,19 @@ BATCH: dict[str, list[str]] = {
     "endless": ["pass", "while True: pass"],
     "patient": ["import time", *["time.sleep(1.6)"] * 6],
     "hungry": ["x = bytearray(300 * 2**20); del x"],
-    "parent": ["import subprocess, sys\nsubprocess.run([sys.executable, '-c', "
-               "'import time; x = bytearray(300 * 2**20); time.sleep(0.8)'])"],
-    "kills": ["import os, pathlib, signal\npathlib.Path('kernel').write_text(str(os.getpid()))\n"
-              "os.kill(os.getppid(), signal.SIGKILL)\nwhile True: pass"],
-    "where": ["import os, pathlib, matplotlib\nassert pathlib.Path('good.ipynb').exists()\n"
-              "assert matplotlib.get_backend().endswith('inline'), matplotlib.get_backend()\n"
-              "assert os.environ['PYTHONHASHSEED'] == '0'\nprint(hash('a'))"],
+    "parent": [
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-c', "
+        "'import time; x = bytearray(300 * 2**20); time.sleep(0.8)'])"
+    ],
+    "kills": [
+        "import os, pathlib, signal\npathlib.Path('kernel').write_text(str(os.getpid()))\n"
+        "os.kill(os.getppid(), signal.SIGKILL)\nwhile True: pass"
+    ],
+    "where": [
+        "import os, pathlib, matplotlib\nassert pathlib.Path('good.ipynb').exists()\n"
+        "assert matplotlib.get_backend().endswith('inline'), matplotlib.get_backend()\n"
+        "assert os.environ['PYTHONHASHSEED'] == '0'\nprint(hash('a'))"
+    ],
     "again": ["print(hash('a'))"],
 }
 
@@ -69,8 +75,10 @@ BATCH: dict[str, list[str]] = {
 def batch(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Result], list[Progress]]:
     """All the small notebooks above in one run of two jobs; a cell may take 2 seconds, a notebook 6."""
     folder = tmp_path_factory.mktemp("batch")
-    paths = [book(folder / f"{name}.ipynb", *cells, first_raises=name == "allowed")
-             for name, cells in BATCH.items()]
+    paths = [
+        book(folder / f"{name}.ipynb", *cells, first_raises=name == "allowed")
+        for name, cells in BATCH.items()
+    ]
     paths.append(book(folder / "nokernel.ipynb", "1", kernel="cobol"))
     (folder / "broken.ipynb").write_text("{")
     before = {path: path.read_bytes() for path in paths}
@@ -106,6 +114,14 @@ def test_results_come_in_the_order_of_the_paths(batch):
 def test_every_notebook_has_a_fresh_kernel_and_runs_in_its_own_folder(batch):
     assert batch[1]["fresh"].ok
     assert batch[1]["where"].ok, batch[1]["where"].reason
+
+
+def test_what_a_person_has_set_up_for_their_own_ipython_is_left_out(tmp_path, monkeypatch):
+    startup = tmp_path / "mine" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "always.py").write_text("import math as handy\n")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "mine"))
+    assert run_many([book(tmp_path / "a.ipynb", "assert 'handy' not in dir()")])[0].ok
 
 
 def test_two_runs_hash_alike(batch):
