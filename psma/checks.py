@@ -85,7 +85,7 @@ def check(
     result = Verdict(verdict, probe.one_line(line, 1000), key(cases), passed, len(cases))
     HISTORY.append(result)
     _record(result)
-    print(result.line)
+    sys.stdout.write(result.line + "\n")  # in one piece, so that a notebook keeps it as one output
 
 
 def key(expressions: Iterable[str]) -> str:
