@@ -1,10 +1,12 @@
-"""How fast is `psma run`, and how much memory does it take, beside `pytest --nbmake -n JOBS` on the same notebooks?
+"""How fast is `psma run`, and how much memory does it take, beside `pytest --nbmake -n JOBS` on the same
+notebooks?
 
     python benchmarks/run_vs_nbmake.py [--jobs 2] [--pairs 5] [NOTEBOOK ...]
 
-Without notebooks it writes twelve of the kind that the course holds: imports, a table, a simulation, a plot. The two runners
-take turns, so that whatever else the machine does hits both; what counts is the ratio within a pair. Memory is the peak of
-the sum over all processes of proportional set sizes (Linux), sampled ten times a second.
+Without notebooks it writes twelve of the kind that the course holds: imports, a table, a simulation, a plot.
+The two runners take turns, so that whatever else the machine does hits both; what counts is the ratio within
+a pair. Memory is the peak of the sum over all processes of proportional set sizes (Linux), sampled ten times
+a second.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 CELLS = [
     "import numpy as np\nimport pandas as pd\nimport matplotlib.pyplot as plt\nrng = np.random.default_rng(1)",
-    "log = pd.DataFrame({'unit': rng.integers(0, 9, 20_000), 'minutes': rng.exponential(20, 20_000)})\nlog.head()",
+    "log = pd.DataFrame({'unit': rng.integers(0, 9, 20_000), 'minutes': rng.exponential(20, 20_000)})\n"
+    "log.head()",
     "log.groupby('unit')['minutes'].agg(['mean', 'median', 'size'])",
-    "def wait(rho, runs):\n    return [np.maximum.accumulate(rng.exponential(rho, 5_000)).mean() for _ in range(runs)]",
+    "def wait(rho, runs):\n"
+    "    return [np.maximum.accumulate(rng.exponential(rho, 5_000)).mean() for _ in range(runs)]",
     "waits = wait(0.8, 400)\nprint(f'{np.mean(waits):.2f}')",
     "fig, ax = plt.subplots(figsize=(9, 3.8))\nax.hist(log['minutes'], bins=60)\nax.set_xlabel('minutes');",
 ]
@@ -46,7 +50,8 @@ def write_notebooks(folder: Path, count: int) -> list[Path]:
     """Write ``count`` notebooks of the usual kind."""
     paths = []
     for number in range(count):
-        cells = [cell for source in CELLS for cell in (new_markdown_cell("What we do next."), new_code_cell(source))]
+        pairs = ((new_markdown_cell("What we do next."), new_code_cell(source)) for source in CELLS)
+        cells = [cell for pair in pairs for cell in pair]
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         paths.append(folder / f"{number:02}_session.ipynb")
         nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), paths[-1])
@@ -93,21 +98,27 @@ def report(name: str, ours: list[float], theirs: list[float], unit: str) -> None
     ratios = sorted(b / a for a, b in zip(ours, theirs, strict=True))
     ratio, low, high = statistics.median(ratios), ratios[0], ratios[-1]
     print(
-        f"{name:10} psma {statistics.median(ours):7.1f} {unit:4} nbmake {statistics.median(theirs):7.1f} {unit:4}"
+        f"{name:10} psma {statistics.median(ours):7.1f} {unit:4}"
+        f" nbmake {statistics.median(theirs):7.1f} {unit:4}"
         f" nbmake / psma {ratio:.2f} (over {len(ratios)} pairs {low:.2f} to {high:.2f})"
     )
 
 
 def main() -> None:
     """Run both, in turn, and print the ratios."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--count", type=int, default=12, help="how many notebooks to write where none is named")
+    parser.add_argument(
+        "--count", type=int, default=12, help="how many notebooks to write where none is named"
+    )
     parser.add_argument("notebooks", nargs="*", type=Path)
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        paths = [str(path.resolve()) for path in wanted.notebooks or write_notebooks(Path(folder), wanted.count)]
+        notebooks = wanted.notebooks or write_notebooks(Path(folder), wanted.count)
+        paths = [str(path.resolve()) for path in notebooks]
         jobs = str(wanted.jobs)
         psma = [sys.executable, "-m", "psma", "run", "--jobs", jobs, *paths]
         plugins = ["-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", folder]

@@ -78,7 +78,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Progress:
-    """A step of a run: ``state`` is "started", "cell" (code cell ``cell`` of ``cells`` begins) or "finished"."""
+    """A step: ``state`` is "started", "cell" (code cell ``cell`` of ``cells`` begins) or "finished"."""
 
     path: Path
     state: str
