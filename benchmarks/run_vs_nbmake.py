@@ -26,7 +26,7 @@ import psutil
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 CELLS = [
-    "import numpy as np\nimport pandas as pd\nimport matplotlib.pyplot as plt\nrng = np.random.default_rng(1)",
+    "import numpy as np\nimport pandas as pd\nimport matplotlib.pyplot as plt\nrng=np.random.default_rng(1)",
     "log = pd.DataFrame({'unit': rng.integers(0, 9, 20_000), 'minutes': rng.exponential(20, 20_000)})\n"
     "log.head()",
     "log.groupby('unit')['minutes'].agg(['mean', 'median', 'size'])",
