@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from psma.startup import skip_slow_imports
+
+skip_slow_imports()  # before any test file imports nbformat: 1.6 s in every worker
+
 ROOT = Path(__file__).resolve().parents[1]
 STRICT = os.environ.get("PSMA_STRICT") == "1"
 

@@ -137,6 +137,9 @@ def prove_lecture(path: Path) -> dict:
 
 def main() -> None:
     """Prove one notebook from its own folder and print the result as JSON."""
+    from psma.startup import skip_slow_imports
+
+    skip_slow_imports()
     kind, path = sys.argv[1], Path(sys.argv[2]).resolve()
     os.chdir(path.parent)
     report = {"exercise": prove_exercise, "solution": prove_solution, "lecture": prove_lecture}[kind](path)
