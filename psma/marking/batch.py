@@ -61,7 +61,8 @@ def mark_batch(batch: Batch, on_progress: Callable[[int, int], None] | None = No
     with Store(batch.out / RESULTS) as store:
         if batch.fresh:
             store.keep_only(set())
-        todo = [each for each in sent if not _there(store, each, paper, key)]
+        known = {result.candidate for result in store.all()}
+        todo = [each for each in sent if each.candidate not in known or not _there(store, each, paper, key)]
         done = len(sent) - len(todo)
         for result in _results(batch, paper, todo, store, key):
             store.put(replace(result, paper=key))

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from psma.errors import PsmaError
 from psma.marking.channel import Channel, Closed, Late
-from psma.marking.model import CellError, Flag, SubmissionResult, TestResult
+from psma.marking.model import CellError, Flag, SubmissionResult, TestResult, readable
 from psma.marking.reader import Submission
 from psma.marking.source import Paper, Plan, plain_python, plan
 from psma.marking.wire import Message, WireError, plain
@@ -25,6 +25,7 @@ _WORDS = {
     "time": "ran over its time limit and was stopped",
     "died": "ended the process that it ran in",
     "memory": "used more memory than is allowed and was stopped",
+    "processes": "started more processes than are allowed and was stopped",
     "budget": "was not run: the notebook had used up the time for all its cells",
 }
 
@@ -73,6 +74,7 @@ class _Report:
     testing: str | None = None
     broken: str = ""
     lost: int = 0
+    late: bool = False
 
 
 class Marker:
@@ -133,7 +135,7 @@ class Marker:
             values = self._furnish(folder, submission)
             report = _Report()
             tests = [step.id or "" for step in laid.steps if step.do == "test"]
-            for _ in range(len(tests) + 1 + _TRIES):
+            for _ in range((len(tests) + 1) * _TRIES):
                 self._once(folder, laid, values, report)
                 if report.ended:
                     break
@@ -144,7 +146,7 @@ class Marker:
 
     def _once(self, folder: Path, laid: Plan, values: dict[str, Any] | None, report: _Report) -> None:
         """One go at the whole notebook; tests that are decided already are left out."""
-        report.testing = None
+        report.testing, report.late = None, False
         running = self.place.begin(folder, self.limits)
         try:
             job = {
@@ -160,61 +162,85 @@ class Marker:
             allow = 60.0
             while not report.ended:
                 allow = _take(running.channel.receive(allow), report) or allow
-        except (Closed, Late, WireError):
-            pass  # the tester was lost; _blame says what that means
+        except (Closed, Late, WireError) as lost:
+            report.late = isinstance(lost, Late)
         finally:
             running.kill()
         if report.broken:
             raise PaperFault(f"{self.paper.path.name}: {report.broken}. Mend the paper, then mark again.")
 
     def _blame(self, report: _Report, laid: Plan) -> None:
-        """The tester was lost in a test: that test is not passed, the rest goes on. Elsewhere: again, then a
-        person.
-        """
+        """The tester is stuck in a test (the answer made it so) or lost (again; in the end, a person)."""
         step = next((step for step in laid.steps if step.id == report.testing and step.do == "test"), None)
-        if step is None or step.id is None:
-            report.lost += 1
-            report.ended = report.lost >= _TRIES
-            time.sleep(0.2)
+        cell = step.id if step is not None and step.id is not None else ""
+        if cell and report.late:
+            words = "The answer made the test run out of time."
+            report.tests[cell] = TestResult(cell, cell, False, words, 0.0, words)
             return
-        words = "The answer made the test run out of time or memory."
-        report.tests[step.id] = TestResult(step.id, step.id, False, words, 0.0, words)
+        report.lost += 1
+        time.sleep(0.2)
+        if report.lost < _TRIES:
+            return
+        if cell:
+            words = "Not decided: the test's own process ended, more than once."
+            report.tests[cell] = TestResult(cell, cell, None, words, None, words)
+            report.lost = 0
+        else:
+            report.ended = True
 
     def _furnish(self, folder: Path, submission: Submission) -> dict[str, Any] | None:
-        """Put the files in the folder that the trainee's code starts in; the paper's own win. The candidate's
-        values.
+        """Fill ``folder/tests`` with the paper's files, ``folder/trainee`` with what was sent and those.
+
+        What was sent is never within reach of the tests. Returns the candidate's values. Raises PaperFault.
         """
-        for name, data in submission.files.items():
-            parts = PurePosixPath(name).parts
-            if ".." not in parts and not PurePosixPath(name).is_absolute():
-                with suppress(OSError, ValueError):
-                    target = folder.joinpath(*parts)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(data)
+        tests, trainee = folder / "tests", folder / "trainee"
+        tests.mkdir()
+        trainee.mkdir()
+        values = self._drawn(submission.candidate, tests)
         if self.paper.data is not None:
-            shutil.rmtree(folder / "data", ignore_errors=True)
-            (folder / "data").unlink(missing_ok=True)
-            shutil.copytree(self.paper.data, folder / "data")
+            shutil.copytree(self.paper.data, tests / "data")
+        own = {path.name for path in tests.iterdir()}
+        for name, data in submission.files.items():
+            if PurePosixPath(name).parts[0] not in own:
+                _write_inside(trainee, name, data)
+        shutil.copytree(tests, trainee, dirs_exist_ok=True)
+        return values
+
+    def _drawn(self, candidate: str, folder: Path) -> dict[str, Any] | None:
         if self.draw is None:
             return None
         try:
-            return dict(self.draw(submission.candidate, folder))
+            return dict(self.draw(candidate, folder))
         except Exception as error:
             raise PaperFault(
-                f"draw.py: draw({submission.candidate!r}) stopped with {type(error).__name__}: {error}"
+                f"draw.py: draw({candidate!r}) stopped with {type(error).__name__}: {error}"
             ) from None
+
+
+def _write_inside(folder: Path, name: str, data: bytes) -> None:
+    """Write a file that was sent, if its name stays inside; one that the system refuses is left out."""
+    path = PurePosixPath(name)
+    if ".." in path.parts or path.is_absolute():
+        return
+    with suppress(OSError, ValueError):
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
 
 
 def _take(message: Message, report: _Report) -> float | None:
     """Note one message of the tester's; the seconds that it asks for, if it does."""
     if "test" in message.header:
-        test = TestResult(**message["test"])
+        told: dict[str, Any] = message["test"]
+        test = TestResult(**{**told, "reason": readable(told["reason"]), "detail": readable(told["detail"])})
         report.tests[test.cell] = test
         report.testing = None
     elif "cell" in message.header:
         status, words = message["status"], message["error"]
         if status != "ok":
-            report.cells[message["cell"]] = words if status == "error" else f"The cell {_WORDS[status]}."
+            report.cells[message["cell"]] = (
+                readable(words) if status == "error" else f"The cell {_WORDS[status]}."
+            )
     elif "broken" in message.header:
         report.broken = message["broken"]
     report.testing = message.get("testing", report.testing)
@@ -229,6 +255,7 @@ def _flags(report: _Report, laid: Plan) -> list[Flag]:
         ("time", "over time"),
         ("died", "process ended"),
         ("memory", "over memory"),
+        ("processes", "too many processes"),
         ("budget", "time used up"),
     ):
         cells = [number for number, words in report.cells.items() if words == f"The cell {_WORDS[status]}."]

@@ -13,6 +13,14 @@ ISOLATED = "isolated"
 NOT_ISOLATED = "not isolated"
 
 
+def readable(text: str) -> str:
+    """Text from a submission as it can be written to any file: no lone surrogates, no control characters."""
+    clean = text.encode("utf-8", "replace").decode("utf-8")
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in clean
+    )
+
+
 @dataclass(frozen=True)
 class Question:
     """One cell of the paper that carries marks.

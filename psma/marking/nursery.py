@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -74,7 +75,7 @@ def _be_warden(message: Message, fds: list[int], shell: Any) -> None:
         os.waitpid(pid, 0)
         return
     confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
-    confine.furnish(f"/jobs/{message['folder']}", message["memory"])
+    confine.furnish(f"/jobs/{message['folder']}/trainee", message["memory"])
     Warden(socket.socket(fileno=fds[0]), shell, message["memory"], message["budget"]).serve()
 
 
@@ -83,9 +84,8 @@ def _be_tester(message: Message, fds: list[int]) -> None:
     confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
     most = confine.virtual_memory() + message["memory"] * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    home = Path("/tmp", message["folder"])
-    home.mkdir()
-    for entry in Path("/jobs", message["folder"]).iterdir():
+    home = Path(tempfile.mkdtemp(dir="/tmp"))
+    for entry in Path("/jobs", message["folder"], "tests").iterdir():
         (home / entry.name).symlink_to(entry)
     os.chdir(home)
     run_job(SocketChannel(socket.socket(fileno=fds[1])), lambda _: Held(socket.socket(fileno=fds[0])))

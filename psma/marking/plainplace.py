@@ -72,12 +72,13 @@ class PlainPlace:
             **os.environ,
             **SINGLE_THREAD,
             "MPLBACKEND": "agg",
+            "PYTHONSAFEPATH": "1",
             "PSMA_WARM": ",".join(self.modules),
-            "PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")]),
+            "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
         }
         process = subprocess.Popen(
             [sys.executable, "-m", "psma.marking.tester"],
-            cwd=folder,
+            cwd=folder / "tests",
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

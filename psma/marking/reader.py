@@ -18,10 +18,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from psma.errors import PsmaError
-from psma.marking.model import Flag
+from psma.marking.model import Flag, readable
 from psma.marking.source import Cell, Paper, cells_of
 
-LARGEST_NOTEBOOK = 30 * 2**20
+LARGEST_NOTEBOOK = 20 * 2**20
 LARGEST_SUBMISSION = 60 * 2**20
 MOST_FILES = 500
 _IGNORED = {".DS_Store", "Thumbs.db", "__MACOSX", ".ipynb_checkpoints", "desktop.ini", ".git", "__pycache__"}
@@ -98,6 +98,12 @@ def candidate_of(entry: Path, paper: Paper) -> str:
 
 def load(sent: Sent, paper: Paper) -> Submission:
     """Read what a candidate sent. Never raises: what is wrong stands in the flags."""
+    submission = _load(sent, paper)
+    flags = tuple(replace(flag, words=readable(flag.words)) for flag in submission.flags)
+    return replace(submission, sent_as=readable(submission.sent_as), flags=flags)
+
+
+def _load(sent: Sent, paper: Paper) -> Submission:
     read = [_load_entry(sent.candidate, entry, paper) for entry in sent.entries]
     if len(read) == 1:
         return read[0]

@@ -73,6 +73,7 @@ def command(control: int, jobs: Path, modules: list[str]) -> list[str]:
         "TZ": "UTC",
         "PYTHONPATH": str(package.parent),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONSAFEPATH": "1",
         "MPLBACKEND": "agg",
         "MPLCONFIGDIR": "/tmp/.matplotlib",
         "TMPDIR": "/tmp",
@@ -267,6 +268,8 @@ class Sandbox:
     def prove(self) -> None:
         """Hold one cell of our own in namespaces. Raises PsmaError where the system does not let us."""
         folder = self.folder()
+        for name in ("tests", "trainee"):
+            (folder / name).mkdir()
         job = self.begin(folder, Limits(cell=20.0))
         try:
             step = {

@@ -338,7 +338,7 @@ def main() -> None:
     holders: list[Spawned] = []
 
     def spawned(header: dict[str, Any]) -> Holder:
-        holders.append(Spawned(Path(header["folder"]), dict(os.environ)))
+        holders.append(Spawned(Path(header["folder"], "trainee"), dict(os.environ)))
         return holders[0]
 
     try:

@@ -47,8 +47,7 @@ class Warden:
         self.descriptors: dict[str, str] = {}
         self.before: Traces | None = None
         self.fork = 0
-        self.meek: set[int] = set()
-        self.over = False
+        self.over = ""
 
     def serve(self) -> None:
         """Do as the tester asks, until it is gone."""
@@ -81,7 +80,7 @@ class Warden:
             finally:
                 os._exit(1)
         theirs.close()
-        self.over = False
+        self.over = ""
         self.channel = SocketChannel(ours, self.watch)
         self.channel.receive(30.0)
         self.descriptors = _descriptors(self.main)
@@ -133,7 +132,7 @@ class Warden:
             return self._interrupt()
         except (Closed, WireError):
             self.kill_all()
-            return {"status": "memory" if self.over else "died", "error": "", "kept": False}
+            return {"status": self.over or "died", "error": "", "kept": False}
 
     def _interrupt(self) -> dict[str, Any]:
         outcome = {"status": "time", "error": "", "kept": False}
@@ -192,11 +191,13 @@ class Warden:
         try:
             _end(self.fork)
             self._only(self.main)
-            clean = self._traces() == self.before and self._unreachable()
-            os.kill(self.main, signal.SIGCONT)
+            if self._traces() == self.before and self._unreachable():
+                os.kill(self.main, signal.SIGCONT)
+                return True
         except (OSError, Closed):
-            return False
-        return clean
+            pass
+        self.kill_all()  # it must not wake up to what was left for it
+        return False
 
     def _put_to_sleep(self) -> None:
         """Stop the trainee's process, which nothing but this one's SIGCONT or a fork's can undo. Raises
@@ -211,14 +212,18 @@ class Warden:
         """Kill every process but this one and ``keep``. All are stopped first, so none can outrun it by
         forking.
         """
-        for _ in range(200):
+        for _ in range(50):
             others = [pid for pid in _processes() if pid not in (1, *keep)]
             if not others:
                 return
-            for deadly in (signal.SIGSTOP, signal.SIGKILL):
-                for pid in others:
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, deadly)
+            for pid in others:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+            for pid in others:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            for pid in others:
+                _end(pid)
             _reap()
         self.kill_all()
         raise Closed
@@ -247,14 +252,14 @@ class Warden:
         """
         _reap()
         processes = _processes()
-        for pid in set(processes) - self.meek - {1, self.main, self.fork}:
-            with suppress(OSError):  # so that a fork bomb takes no more of the machine than one process would
-                os.setpriority(os.PRIO_PROCESS, pid, 19)
-        self.meek = set(processes)
         used = sum(max(0, _resident(str(pid)) - self.base) for pid in processes if pid != 1)
-        if used > 1.25 * self.memory * 2**20 or len(processes) > confine.MOST_PROCESSES + 2:
-            self.over = True
-            self.kill_all()
+        if used > 1.25 * self.memory * 2**20:
+            self.over = "memory"
+        elif len(processes) > confine.MOST_AT_ONCE:
+            self.over = "processes"
+        else:
+            return
+        self.kill_all()
 
 
 def _processes() -> list[int]:

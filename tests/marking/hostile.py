@@ -90,7 +90,7 @@ RUNNING = [
     Case("memory-in-function", cells(q2=USE.format("bytearray(10**12)")), Q2),
     Case("memory-file", cells(q1=RIGHT + "import os\ntry: os.memfd_create('x')\nexcept OSError: pass\n"
                               "else: mean_wait = 0")),
-    Case("fork-bomb", cells(q1="import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"), Q1, {"over time"}),
+    Case("fork-bomb", cells(q1="import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"), Q1, {"too many processes"}),
     Case("fork-bomb-in-function", cells(q2=USE.format(
         "import os\n    while True:\n        try: os.fork()\n        except OSError: pass")), Q2),
     Case("daemons", cells(q1=RIGHT + (
@@ -200,6 +200,15 @@ RUNNING = [
         q2="import os, signal\nheard = []\nsignal.signal(signal.SIGUSR1, lambda *a: heard.append(1))\nparent = os.getpid()\n"
            + USE.format("os.kill(parent, signal.SIGUSR1); os.kill(parent, signal.SIGCONT)"),
         q5=TRIAGE.format("assert not heard"))),
+    Case("remembers-in-parents-memory", cells(
+        q2="import os\nparent, seen = os.getpid(), []\n" + USE.format(
+            "for name in ('mem', 'comm', 'oom_score_adj', 'clear_refs'):\n        try: open(f'/proc/{parent}/{name}', 'r+b').close(); wrote = 1\n"
+            "        except OSError: wrote = 0\n        assert not wrote"))),
+    Case("remembers-in-socket", cells(  # keeps the fork's socket, to read there what the test sent
+        q2="import os, threading\nreal, seen = os.fork, []\n"
+           "def fork():\n    for fd in range(3, 32):\n        try: os.dup2(fd, fd + 100)\n        except OSError: pass\n    return real()\n"
+           "os.fork = fork\n" + USE.format(""),
+        q5=TRIAGE.format("import os; assert not [fd for fd in os.listdir('/proc/self/fd') if int(fd) > 150]"))),
     Case("remembers-in-child", cells(
         q2=USE.format("import os, time\n    if os.fork() == 0:\n        os.setsid(); time.sleep(100)"),
         q5="import os\ndef alive(p): return open(f'/proc/{p}/stat').read().split(') ')[1][0] != 'Z'\n"
@@ -392,13 +401,15 @@ BROKEN = [
                              .encode("cp1252")), {}, {"encoding"}),
     Case("utf-16", raw(lambda: json.dumps(material.submission()).encode("utf-16")), {}, {"encoding"}),
     Case("byte-order-mark", raw(lambda: b"\xef\xbb\xbf" + good())),
-    Case("huge", raw(lambda: good() + b" " * (31 * 2**20)), NONE, {"too large", "no notebook"}),
+    Case("huge", raw(lambda: good() + b" " * (21 * 2**20)), NONE, {"too large", "no notebook"}),
     Case("script", raw(lambda: b"mean_wait = 5.0", ".py"), NONE, {"no notebook"}),
     Case("link", link_to_answers, NONE, {"symbolic link"}),
     Case("fifo", fifo, NONE, {"not a file"}),
     Case("folder", folder_of({"practice.ipynb": good(), ".DS_Store": b"x"})),
     Case("folder-nested", folder_of({"a/b/c/practice.ipynb": good(), "a/b/notes.txt": b"x"})),
     Case("folder-helper", folder_of({"work/practice.ipynb": ANSWER_HELPER, "work/helper.py": HELPER})),
+    Case("folder-modules", folder_of({"practice.ipynb": json.dumps(material.submission({"q1": "mean_wait = 0"})).encode(), **{
+        f"{name}.py": b"import os\nopen('MARK/module', 'w')\nos._exit(0)" for name in ("json", "numpy", "unittest", "queue", "statistics")}}), Q1),
     Case("folder-checkpoint", folder_of({"practice.ipynb": good(), ".ipynb_checkpoints/practice-checkpoint.ipynb": b"{}"})),
     Case("folder-links", folder_of({"practice.ipynb": good()}, link_inside), {}, {"symbolic link"}),
     Case("folder-empty", lambda folder, name: (folder / name).mkdir(), NONE, {"no notebook"}),

@@ -161,6 +161,25 @@ def test_without_isolation_it_refuses_and_with_leave_it_marks_the_same(work, mon
     assert marks(done.results) == {"0000": material.FULL, "0001": dict.fromkeys(material.FULL, 0.0)}
 
 
+def test_without_isolation_what_was_sent_is_out_of_the_tests_reach(work, monkeypatch):
+    """Modules beside the notebook, named like those that the tests import, run in no process of the tests."""
+    for path in work.submissions.iterdir():
+        path.unlink()
+    folder = work.submissions / "0001"
+    folder.mkdir()
+    (folder / "practice.ipynb").write_text(json.dumps(material.submission({"q1": "mean_wait = 0"})))
+    for name in ("json", "queue", "unittest", "select"):
+        (folder / f"{name}.py").write_text(f"open({str(work.out.parent / 'ran')!r}, 'w').close()")
+
+    def none(*_):
+        raise PsmaError("none")
+
+    monkeypatch.setattr(batch_module.Sandbox, "__enter__", none)
+    done = mark_batch(Batch(work.paper, work.submissions, work.out, work.limits, allow_unisolated=True))
+    assert done.results[0].marks == {**material.FULL, "q1_test": 0.0}
+    assert not (work.out.parent / "ran").exists()
+
+
 @linux
 def test_a_fault_of_the_marking_itself_is_a_flag(work, monkeypatch):
     real = batch_module.Marker.mark

@@ -94,7 +94,7 @@ def test_passes(decide, answer, test):
      "A hidden test stopped with ValueError."),
     ("n = 10 ** 13", "for _ in range(n): pass", "took longer than"),
     ("n = 3", "while n:\n    try:\n        while True: pass\n    except BaseException: pass", "took longer than"),
-    ("n = 10 ** 12", "assert sum(range(n)) == 0", "out of time or memory"),
+    ("n = 10 ** 12", "assert sum(range(n)) == 0", "made the test run out of time"),
 ], ids=lambda text: text.split("\n")[0][:30])  # fmt: skip
 def test_fails_and_says_why(decide, answer, test, words):
     result = decide(answer, test, cell=1.0)
