@@ -18,7 +18,7 @@ from psma.world.frame import SEED, World
 
 __all__ = ["FAMILIES", "SEED", "World", "draw", "generate", "verify"]
 
-FAMILIES = ("geography", "demand", "response", "crisis", "crime", "people", "health")
+FAMILIES = ("geography", "demand", "response", "crisis", "crime", "people", "health", "text")
 SCHEMA = Path(__file__).parents[2] / "data" / "schema.yml"
 LARGEST_FILE, LARGEST_FOLDER = 5_000_000, 25_000_000
 

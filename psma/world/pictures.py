@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.dates import DateFormatter, MonthLocator
 from matplotlib.figure import Figure
 
 from psma.world.frame import World
@@ -223,6 +224,30 @@ def people(figure: Figure, world: World) -> None:
     right.set(title="Offences a person", xlabel="Offences (15 and over together)", ylabel="People")
 
 
+def text(figure: Figure, world: World) -> None:
+    """How few words make up the logs, what is planted in them, and posts a day about one force."""
+    left, middle, right = figure.subplots(1, 3)
+    words = world.tables["incident_logs.csv"]["text"].str.lower().str.findall(r"[a-z]+(?:'[a-z]+)?")
+    counts = words.explode().value_counts()
+    covered = counts.cumsum() / counts.sum() * 100
+    left.semilogx(range(1, len(covered) + 1), covered, color=BLUE)
+    left.axvline(100, color="black", linestyle="--", linewidth=1)
+    left.set(title="Words of the logs", xlabel="Commonest words", ylabel="Share of all words (%)")
+    left.set_ylim(0, 100)
+    kinds = world.tables["planted_names.csv"]["kind"].value_counts(ascending=True)
+    middle.barh(kinds.index, kinds, color=GREY)
+    middle.set(title="Planted in 6,000 logs", xlabel="Spans")
+    posts = world.tables["force_posts.csv"]
+    days = posts.loc[posts["handle"] == "@TamarshirePol", "time"].dt.floor("D").value_counts()
+    year = pd.date_range(posts["time"].min().floor("D"), posts["time"].max(), freq="D")
+    every = days.reindex(year, fill_value=0)
+    right.plot(every.index, every, color=ORANGE, linewidth=1.2)
+    right.set(title="Posts about Tamarshire", ylabel="Posts a day", ylim=(0, None))
+    right.xaxis.set_major_locator(MonthLocator(interval=3))
+    right.xaxis.set_major_formatter(DateFormatter("%b %y"))
+    right.tick_params(axis="x", labelsize=8)
+
+
 PICTURES: dict[str, Callable[[Figure, World], None]] = {
     "geography": geography,
     "demand": demand,
@@ -231,4 +256,5 @@ PICTURES: dict[str, Callable[[Figure, World], None]] = {
     "crime": crime,
     "people": people,
     "health": health,
+    "text": text,
 }

@@ -627,6 +627,130 @@ class PeopleTruth:
 
 
 @dataclass(frozen=True)
+class LogsTruth:
+    """Behind `incident_logs.csv` and `planted_names.csv`.
+
+    `in_response` logs belong to incidents of the response log, whose type is the `category`; the rest are
+    calls for which nobody was sent. What really happened differs from the category with the chances of
+    `miscoded` (category, what it was, chance); `reviewed` logs say it. Of the logs that are really about
+    mental health a share `plain` holds none of the `keywords`; of the others a share `markers` holds a line
+    that does, and is about something else.
+    """
+
+    logs: int = 6_000
+    in_response: int = 4_600
+    reviewed: int = 1_500
+    miscoded: tuple[tuple[str, str, float], ...] = (
+        ("concern for safety", "mental health", 0.17), ("anti-social behaviour", "mental health", 0.05),
+        ("public order", "mental health", 0.07), ("missing person", "mental health", 0.06),
+        ("violence", "domestic", 0.08), ("public order", "violence", 0.06), ("theft", "burglary", 0.06),
+        ("criminal damage", "anti-social behaviour", 0.06), ("mental health", "concern for safety", 0.06),
+        ("suspicious behaviour", "anti-social behaviour", 0.05),
+    )  # fmt: skip
+    keywords: tuple[str, ...] = (
+        "mental health", "suicid", "self harm", "self-harm", "overdose", "depress", "bipolar",
+        "schizophren", "psychosis", "crisis team", "s136", "section",
+    )  # fmt: skip
+    plain: float = 0.42
+    markers: float = 0.035
+
+
+@dataclass(frozen=True)
+class NotesTruth:
+    """Behind `gp_notes.csv`: admission within 14 days is logistic in age and in which signals are present.
+
+    A signal (name, share of notes, effect on the logit) is present independently of the others; another share
+    `denied` of the notes says that it is not there, a share `trap` tells of a relative or of years ago:
+    neither changes the chance. Age enters as `age_slope` x (age - 80) / 10.
+    """
+
+    first_day: str = "2025-03-03"
+    days: int = 364
+    notes: int = 2_500
+    patients: int = 1_600
+    intercept: float = -3.25
+    age_slope: float = 0.30
+    signals: tuple[tuple[str, float, float], ...] = (
+        ("breathless", 0.16, 1.3), ("not_coping", 0.12, 1.0), ("off_food", 0.12, 1.1),
+        ("carer_exhausted", 0.09, 1.2), ("weight_gain", 0.08, 0.9), ("confused", 0.11, 1.2),
+        ("falls", 0.11, 0.8), ("chest_pain", 0.08, 1.0), ("fever_rigors", 0.07, 1.5), ("sats_low", 0.06, 1.8),
+    )  # fmt: skip
+    denied: float = 0.13
+    trap: float = 0.06
+
+
+@dataclass(frozen=True)
+class PostsTruth:
+    """Behind `force_accounts.csv` and `force_posts.csv`.
+
+    A post has a theme with the share of `themes` and, within it, a sentiment with the shares (negative,
+    neutral, positive); a part of the negative ones is sarcastic, as the grammar has it. On `viral_evening`
+    another `viral_posts` about `home` come within a few hours, `viral_sentiment`, mostly from people who
+    never posted before and don't live in the county.
+
+    `labelled` posts carry two people's labels. Each says the truth with chance `label_right` (first, second
+    person) and, of a sarcastic post, with `label_sarcasm`, taking it for positive otherwise; a wrong label is
+    most often neutral instead of a side, or the other way round. Their agreement beyond chance is `kappa`
+    (Cohen, expected value). The label of the theme is right with chance `theme_right`. Authors say in their
+    profile that they live in the county with chance `local` (viral posts: `viral_local`), say nothing with
+    chance `silent`.
+    """
+
+    first_day: str = "2025-03-03"
+    days: int = 364
+    posts: int = 8_000
+    home: str = "@TamarshirePol"
+    viral_evening: str = "2025-12-28"
+    viral_posts: int = 420
+    viral_sentiment: tuple[float, float, float] = (0.86, 0.07, 0.07)
+    viral_local: float = 0.06
+    local: float = 0.46
+    silent: float = 0.38
+    themes: tuple[tuple[str, float, tuple[float, float, float]], ...] = (
+        ("response times", 0.13, (0.62, 0.14, 0.24)), ("dogs", 0.09, (0.13, 0.22, 0.65)),
+        ("traffic", 0.08, (0.32, 0.46, 0.22)), ("speeding", 0.09, (0.48, 0.30, 0.22)),
+        ("appeals for help", 0.11, (0.20, 0.58, 0.22)), ("custody death rumours", 0.05, (0.58, 0.28, 0.14)),
+        ("football", 0.07, (0.34, 0.36, 0.30)), ("thanks", 0.09, (0.12, 0.0, 0.88)),
+        ("recruitment", 0.06, (0.28, 0.40, 0.32)), ("crime prevention", 0.09, (0.24, 0.42, 0.34)),
+        ("weather", 0.03, (0.0, 0.62, 0.38)), ("cuts and politics", 0.05, (0.66, 0.34, 0.0)),
+        ("neighbourhood", 0.06, (0.52, 0.26, 0.22)),
+    )  # fmt: skip
+    labelled: int = 1_200
+    label_right: tuple[float, float] = (0.87, 0.84)
+    label_sarcasm: float = 0.55
+    kappa: float = 0.58
+    theme_right: float = 0.94
+    accounts: tuple[tuple[str, str, int, int, int, float], ...] = (
+        ("Aldmouth Metropolitan Police", "@AldmouthMet", 36_210, 1_104_300, 1_310, 0.11),
+        ("Tamarshire Police", "@TamarshirePol", 31_480, 148_700, 96, 0.06),
+        ("Northdale Police", "@NorthdalePol", 61_950, 512_400, 236, 0.04),
+        ("Brackwater and Isleford Police", "@BrackIslePol", 72_130, 431_900, 188, 0.05),
+        ("Corvemere Police", "@CorvemerePol", 39_870, 187_200, 162, 0.09),
+        ("Fernhaven Police", "@FernhavenPol", 27_640, 139_600, 121, 0.07),
+        ("Eskvale Police", "@EskvalePol", 34_310, 226_800, 84, 0.04),
+        ("Dunmarsh Police", "@DunmarshPol", 24_090, 88_300, 76, 0.08),
+        ("Larkshire Police", "@LarkshirePol", 58_220, 171_400, 73, 0.05),
+        ("Quarrenshire Police", "@QuarrenPol", 29_760, 133_500, 68, 0.06),
+        ("Kestmere Police", "@KestmerePol", 31_150, 91_700, 63, 0.07),
+        ("Greywold Police", "@GreywoldPol", 35_940, 197_300, 61, 0.03),
+        ("Rivelstone Police", "@RivelstonePol", 51_070, 168_900, 59, 0.04),
+        ("Harrowmoor Police", "@HarrowmoorPol", 66_480, 204_100, 55, 0.03),
+        ("Ostermarsh Police", "@OstermarshPol", 40_330, 112_600, 51, 0.05),
+        ("Mereland Police", "@MerelandPol", 26_870, 99_800, 49, 0.05),
+        ("Pennick and Wold Police", "@PennickWoldPol", 30_520, 101_300, 46, 0.04),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TextTruth:
+    """Control-room logs, GP notes and posts."""
+
+    logs: LogsTruth = field(default_factory=LogsTruth)
+    notes: NotesTruth = field(default_factory=NotesTruth)
+    posts: PostsTruth = field(default_factory=PostsTruth)
+
+
+@dataclass(frozen=True)
 class Truth:
     """Everything that the generators know and the tables don't say."""
 
@@ -639,6 +763,7 @@ class Truth:
     health: HealthTruth = field(default_factory=HealthTruth)
     crime: CrimeTruth = field(default_factory=CrimeTruth)
     people: PeopleTruth = field(default_factory=PeopleTruth)
+    text: TextTruth = field(default_factory=TextTruth)
 
 
 TRUTH = Truth()
