@@ -164,6 +164,24 @@ def blank(
     typer.echo(write_blank(course, course.session(session), out, force=force))
 
 
+paper_verbs = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+app.add_typer(paper_verbs, name="paper", rich_help_panel=TEACH, help="Release a test paper.")
+
+
+@paper_verbs.command(
+    epilog="Example: psma paper release paper/live.ipynb --candidates list.csv --out released/"
+)
+def release(
+    paper: Annotated[Path, typer.Argument(help="The paper's source notebook, in nbgrader's format.")],
+    candidates: Annotated[Path, typer.Option(help="CSV with columns candidate, extra_time (percent).")],
+    out: Annotated[Path, typer.Option(help="Folder that gets a folder for each candidate.")],
+) -> None:
+    """Build each candidate's own notebook and data, and check that nothing in them gives an answer away."""
+    from psma.marking.paper_command import release_and_print
+
+    release_and_print(paper, candidates, out)
+
+
 # --- to write and maintain
 
 
@@ -236,7 +254,8 @@ def data(
 
 
 @app.command(
-    epilog="Example: psma mark assessment/practice.ipynb submissions/ --out results/", rich_help_panel=TEACH
+    epilog="Example: psma mark assessment/practice/practice.ipynb submissions/ --out results/",
+    rich_help_panel=TEACH,
 )
 def mark(
     paper: Annotated[Path, typer.Argument(help="The paper's source notebook, in nbgrader's format.")],
