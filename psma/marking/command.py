@@ -30,7 +30,10 @@ def _print(console: Console, batch: Batch, done: BatchResult) -> None:
     if flagged:
         table = Table("candidate", "to mark by hand", "why", title="Needs a person")
         for result in flagged:
-            table.add_row(result.candidate, ", ".join(result.open) or "-", _why(result))
+            everything = len(result.open) == len(result.marks)
+            table.add_row(
+                result.candidate, "all" if everything else ", ".join(result.open) or "-", _why(result)
+            )
         console.print(table)
     if any(result.isolation == NOT_ISOLATED for result in done.results):
         console.print("[bold]not isolated[/bold]: the submissions ran with your rights.")
