@@ -13,18 +13,22 @@ from psma.notebook import digest, psma, read, slide_type, tags, tidy, write
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+LIVE = "live"
+"""The tag of a code cell that is worth typing in front of the room."""
+
 
 def blank_from(lecture: NotebookNode) -> NotebookNode:
     """The lecture with its demo code emptied and the speaker's notes taken out. Pure.
 
-    Code stays where the slides do not show it (`skip`, tag `hide-input`: set-up, long classes, plots) and
-    where the room works (Your turns). Words, predictions, ids and tags all stay.
+    A lecture that tags cells `live` says which are worth typing: those are emptied, everything else stays and
+    runs. Without the tag, code stays where the slides do not show it (`skip`, tag `hide-input`: set-up, long
+    classes, plots) and where the room works (Your turns). Words, predictions, ids and tags all stay.
     """
     nb = tidy(copy.deepcopy(lecture))
     nb.cells = [cell for cell in nb.cells if slide_type(cell) != "notes" and cell.cell_type != "raw"]
-    for cell in nb.cells:
-        if is_demo(cell):
-            cell.source = ""
+    chosen = [cell for cell in nb.cells if cell.cell_type == "code" and LIVE in tags(cell)]
+    for cell in chosen or [cell for cell in nb.cells if is_demo(cell)]:
+        cell.source = ""
     return nb
 
 

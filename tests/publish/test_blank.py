@@ -37,6 +37,14 @@ def test_only_demo_code_is_emptied_and_only_notes_go():
     assert not any(cell.get("outputs") for cell in blank.cells)
 
 
+def test_where_cells_are_tagged_live_only_those_are_emptied():
+    chosen = code("print(math.e)", "slide", "worth-typing", tags=["live"])
+    blank = blank_from(notebook(*CELLS, chosen))
+    sources = {cell.id: cell.source for cell in blank.cells}
+    assert sources["worth-typing"] == ""
+    assert (sources["demo"], sources["mistake"]) == ("print(math.pi)", "1 / 0")
+
+
 def test_the_lecture_itself_is_not_changed():
     lecture = notebook(*CELLS)
     blank_from(lecture)
