@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
 from psma.marking.batch import RESULTS, Batch, BatchResult, mark_batch
 from psma.marking.model import NOT_ISOLATED, SubmissionResult
+from psma.marking.preview import preview
+from psma.marking.reports import Written, write
+from psma.marking.sheet import DIFFERENCES
 
 
 def mark_and_print(batch: Batch) -> int:
@@ -16,8 +20,39 @@ def mark_and_print(batch: Batch) -> int:
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("marking", total=None)
         done = mark_batch(batch, lambda count, of: progress.update(task, completed=count, total=of))
+    with console.status("writing reports"):
+        written = write(done.paper, batch.out)
     _print(console, batch, done)
-    return 1 if any(_why(result) for result in done.results) else 0
+    _print_waiting(console, batch, written)
+    return 1 if any(each.open_flags for each in written.standings) else 0
+
+
+def preview_and_print(batch: Batch) -> int:
+    """Say what would be marked, and mark nothing. The exit code: 1 where something can't be marked, else 0."""
+    table = Table("candidate", "sent as", "what would be done")
+    rows = list(preview(batch))
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console = Console()
+    console.print(table)
+    console.print(f"{len(rows)} submissions; nothing was run or written.")
+    return 1 if any(words.startswith("cannot") for _, _, words in rows) else 0
+
+
+def _print_waiting(console: Console, batch: Batch, written: Written) -> None:
+    """What people have to do next, and where the reports are."""
+    hand = written.hand
+    if hand.differences:
+        console.print(
+            f"{hand.differences} answers on which the markers differ: agree in {batch.out / DIFFERENCES}"
+        )
+    if hand.waiting > hand.differences:
+        sheets = sorted(path.name for path in batch.out.glob("written_*.csv"))
+        console.print(
+            f"{hand.waiting} written answers wait: fill in {' and '.join(sheets)}, then mark again."
+        )
+    final = sum(each.decided for each in written.standings)
+    console.print(f"{final} of {len(written.standings)} totals are final; see {batch.out / 'cohort.html'}")
 
 
 def _why(result: SubmissionResult) -> str:

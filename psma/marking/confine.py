@@ -28,6 +28,7 @@ MOST_PROCESSES = 64  # and threads
 MOST_AT_ONCE = 32  # processes; more are ended at once, all of them
 MOST_FILES = 256
 LARGEST_FILE = 64 * 2**20
+SCRATCH = os.environ.get("PSMA_SCRATCH", "/tmp")  # where a sandbox may write; see sandbox.command
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -75,7 +76,7 @@ def enter_namespaces() -> None:
 
 
 def furnish(given: str, memory: int) -> None:
-    """Own /proc, /dev/shm and /tmp; of the files of all submissions only this one's, at /given."""
+    """Own /proc, /dev/shm and scratch folder; of the files of all submissions only this one's, at /given."""
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     mount(given, "/given", None, MS_BIND)
     mount("tmpfs", "/jobs", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV, "size=4k")
@@ -84,10 +85,8 @@ def furnish(given: str, memory: int) -> None:
 
 
 def fresh_scratch(memory: int, again: bool = False) -> None:
-    """Empty /tmp and /dev/shm, of at most a quarter of ``memory`` MiB each. The only places that can be
-    written.
-    """
-    for place in ("/tmp", "/dev/shm"):
+    """Empty scratch folder and /dev/shm, a quarter of ``memory`` MiB each; nothing else can be written."""
+    for place in (SCRATCH, "/dev/shm"):
         if again:
             unmount(place)
         mount(
@@ -103,7 +102,7 @@ def working_folder() -> None:
     """A writable folder to start in, with the files that were given in it (as links to where they cannot be
     written).
     """
-    home = Path("/tmp/work")
+    home = Path(SCRATCH, "work")
     home.mkdir()
     for entry in Path("/given").iterdir():
         (home / entry.name).symlink_to(entry)

@@ -84,7 +84,7 @@ def _be_tester(message: Message, fds: list[int]) -> None:
     confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
     most = confine.virtual_memory() + message["memory"] * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    home = Path(tempfile.mkdtemp(dir="/tmp"))
+    home = Path(tempfile.mkdtemp(dir=confine.SCRATCH))
     for entry in Path("/jobs", message["folder"], "tests").iterdir():
         (home / entry.name).symlink_to(entry)
     os.chdir(home)
@@ -146,7 +146,7 @@ def main() -> None:
     if os.getuid() == 0:
         confine.mount("proc", "/proc", "proc", confine.MS_NOSUID | confine.MS_NODEV | confine.MS_NOEXEC)
         confine.become_nobody()
-    os.chdir("/tmp")
+    os.chdir(confine.SCRATCH)
     warm_up([*modules, "numpy.testing", "pandas.testing"])
     shell = make_shell()
     rehearse(shell)

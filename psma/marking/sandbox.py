@@ -20,7 +20,8 @@ from types import TracebackType
 
 from psma.errors import PsmaError
 from psma.marking.channel import Closed, Late, SocketChannel
-from psma.marking.marker import Limits, scratch
+from psma.marking.marker import Limits
+from psma.marking.marker import scratch as private_folder
 from psma.marking.model import ISOLATED
 from psma.marking.wire import WireError, plain
 
@@ -58,6 +59,8 @@ def command(control: int, jobs: Path, modules: list[str]) -> list[str]:
     binds: list[str] = []
     wanted = [*_SYSTEM, sys.base_prefix, sys.prefix]
     wanted += [str(package / name) for name in ("__init__.py", "errors.py", "marking")]
+    # an environment that lies in /tmp must stay visible there, so what can be written is elsewhere then
+    scratch = "/scratch" if any(Path(path).is_relative_to("/tmp") for path in wanted) else "/tmp"
     above = sorted({str(parent) for path in wanted for parent in list(Path(path).parents)[:-1]})
     for folder in above:  # or bubblewrap would make them for its own user only
         binds += ["--dir", folder]
@@ -68,17 +71,18 @@ def command(control: int, jobs: Path, modules: list[str]) -> list[str]:
     who = ["--cap-add", "ALL"] if as_root else ["--unshare-user", "--proc", "/proc"]
     environment = {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-        "HOME": "/tmp",
+        "HOME": scratch,
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "PYTHONPATH": str(package.parent),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONSAFEPATH": "1",
         "MPLBACKEND": "agg",
-        "MPLCONFIGDIR": "/tmp/.matplotlib",
-        "TMPDIR": "/tmp",
+        "MPLCONFIGDIR": f"{scratch}/.matplotlib",
+        "TMPDIR": scratch,
+        "PSMA_SCRATCH": scratch,
         "ARROW_DEFAULT_MEMORY_POOL": "system",
-        "NUMBA_CACHE_DIR": "/tmp/.numba",
+        "NUMBA_CACHE_DIR": f"{scratch}/.numba",
         **dict.fromkeys(SINGLE_THREAD, "1"),
     }
     settings = [part for name, value in environment.items() for part in ("--setenv", name, value)]
@@ -100,7 +104,7 @@ def command(control: int, jobs: Path, modules: list[str]) -> list[str]:
         "--perms",
         "1777",
         "--tmpfs",
-        "/tmp",
+        scratch,
         "--dir",
         "/proc",
         "--dir",
@@ -214,7 +218,7 @@ class Sandbox:
             raise PsmaError(
                 "There is no isolation on this system: it needs Linux and the package bubblewrap."
             )
-        self.root = scratch()
+        self.root = private_folder()
         self.jobs = self.root / "jobs"
         self.jobs.mkdir(mode=0o755)
         self.jobs.chmod(0o755)

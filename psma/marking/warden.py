@@ -232,7 +232,7 @@ class Warden:
         """What a fork could change to be found later: files, and how often the sleeper woke."""
         status = _status(self.main)
         woke = (status.get("voluntary_ctxt_switches"), status.get("nonvoluntary_ctxt_switches"))
-        return woke, _files("/tmp"), _files("/dev/shm")
+        return woke, _files(confine.SCRATCH), _files("/dev/shm")
 
     def _unreachable(self) -> bool:
         """Whether the sleeper shares nothing else with its forks: descriptors, memory, pending signals."""
@@ -323,7 +323,10 @@ def _shared_memory(pid: int) -> bool:
         shared = re.findall(
             rb"^\S+ ...s \S+ \S+ \S+ *(.*)$", Path(f"/proc/{pid}/maps").read_bytes(), re.MULTILINE
         )
-        return any(not path.startswith(b"/") or path.startswith((b"/tmp", b"/dev")) for path in shared)
+        return any(
+            not path.startswith(b"/") or path.startswith((confine.SCRATCH.encode(), b"/dev"))
+            for path in shared
+        )
     return True
 
 

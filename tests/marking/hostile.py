@@ -188,8 +188,8 @@ RUNNING = [
         "        try: open(f'/proc/{p}/{f}', 'rb').read(1); mean_wait = 0\n        except OSError: pass\n"
         "if len(others) > 2: mean_wait = 0"))),
     Case("remembers-in-memory", cells(q2="seen = []\n" + USE.format("seen.append(1)"), q5=TRIAGE.format("assert not seen"))),
-    Case("remembers-in-file", cells(q2=USE.format("open('/tmp/seen', 'w').write('x')"),
-                                    q5="import os\n" + TRIAGE.format("assert not os.path.exists('/tmp/seen')"))),
+    Case("remembers-in-file", cells(q2="import os, tempfile\nfile = os.path.join(tempfile.gettempdir(), 'seen')\n" + USE.format("open(file, 'w').write('x')"),
+                                    q5=TRIAGE.format("assert not os.path.exists(file)"))),
     Case("remembers-in-shared-memory", cells(
         q2="import mmap\nseen = mmap.mmap(-1, 16)\n" + USE.format("seen[0] = 1"), q5=TRIAGE.format("assert not seen[0]"))),
     Case("remembers-in-pipe", cells(
