@@ -14,6 +14,7 @@ from psma.world.frame import SEED, World
 from psma.world.truth import TRUTH, LogsTruth, NotesTruth, PostsTruth
 from psma.world.words import logs, notes, posts
 from psma.world.words.cast import Cast
+from psma.world.words.grammar import Situation
 from psma.world.words.style import POST_STYLES, pick_style
 
 FAMILY = "text"
@@ -69,6 +70,12 @@ def minutes_of(row: pd.Series) -> logs.Times:
     return logs.Times(row["time"], (first, second, third))
 
 
+def distressed(situation: Situation, truth: LogsTruth, rng: np.random.Generator) -> list[str]:
+    """A sign of distress, which need not mean a crisis, for the share of logs that have one."""
+    fits = situation.facts[0] == "mental health" or situation.name in logs.LOOKALIKES
+    return logs.some(logs.part("distress"), int(fits and rng.random() < truth.distress), rng)
+
+
 def write_log(
     row: pd.Series, truth: LogsTruth, rng: np.random.Generator
 ) -> tuple[str, list[tuple[str, str, int, int]], str]:
@@ -76,10 +83,14 @@ def write_log(
     times, about_crisis = minutes_of(row), row["really"] == "mental health"
     wanted = rng.random() >= truth.plain if about_crisis else rng.random() < truth.markers
     while True:
-        situation = logs.choose(row["really"], row["time"].hour, times.sent is not None, rng)
-        cast = Cast(rng, row["district"], str(rng.choice(HOSPITALS)), hour=row["time"].hour)
+        hour, sent = row["time"].hour, times.sent is not None
+        situation = logs.choose(row["really"], hour, sent, rng)
+        if about_crisis and rng.random() < truth.disguised:
+            situation = logs.disguise(situation, rng)
+        cast = Cast(rng, row["district"], str(rng.choice(HOSPITALS)), hour=hour)
         cast.young = "young" in situation.facts
         extra = logs.some(logs.part("markers"), int(wanted and not about_crisis), rng)
+        extra += distressed(situation, truth, rng)
         text, spans = logs.write(situation, cast, times, rng, extra)
         if has_keyword(text, truth) == wanted:
             return text, spans, situation.name
@@ -166,11 +177,11 @@ def draw_accounts(truth: PostsTruth) -> pd.DataFrame:
     return pd.DataFrame(truth.accounts, columns=columns)
 
 
-def draw_matters(truth: PostsTruth, rng: np.random.Generator) -> list:
+def draw_matters(truth: PostsTruth, rng: np.random.Generator) -> list[Situation]:
     """The situation of every post, the viral ones last."""
     usual = truth.posts - truth.viral_posts
     shares = np.array([share for _, share, _ in truth.themes])
-    out = []
+    out: list[Situation] = []
     for n in rng.choice(len(shares), usual, p=shares):
         theme, _, sides = truth.themes[n]
         out.append(posts.choose(theme, str(rng.choice(SIDES, p=sides)), rng))
@@ -240,7 +251,11 @@ def towns_of(accounts: pd.DataFrame, rng: np.random.Generator) -> dict[str, list
 
 
 def write_posts(
-    handle: np.ndarray, author: np.ndarray, matters: list, towns: dict, rng: np.random.Generator
+    handle: np.ndarray,
+    author: np.ndarray,
+    matters: list[Situation],
+    towns: dict[str, list[str]],
+    rng: np.random.Generator,
 ) -> list[str]:
     """The texts; whoever writes twice does so in the same style."""
     styles = {who: pick_style(POST_STYLES, rng) for who in np.unique(author)}

@@ -634,7 +634,8 @@ class LogsTruth:
     calls for which nobody was sent. What really happened differs from the category with the chances of
     `miscoded` (category, what it was, chance); `reviewed` logs say it. Of the logs that are really about
     mental health a share `plain` holds none of the `keywords`; of the others a share `markers` holds a line
-    that does, and is about something else.
+    that does, and is about something else. A share `disguised` of the first opens like another category,
+    and a share `distress` of all that might be either tells of distress.
     """
 
     logs: int = 6_000
@@ -653,6 +654,8 @@ class LogsTruth:
     )  # fmt: skip
     plain: float = 0.42
     markers: float = 0.035
+    disguised: float = 0.45
+    distress: float = 0.35
 
 
 @dataclass(frozen=True)

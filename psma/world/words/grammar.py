@@ -123,7 +123,7 @@ def join(pieces: list[Piece]) -> tuple[str, list[tuple[str, str, int, int]]]:
             part += " " * (piece.text[-1:] == " " and part != " ")
             part = part.replace(" ,", ",").replace(" .", ".")
             if part[:1] in (",", "."):
-                text = text.rstrip(" ,")  # an optional end that isn't there leaves a comma behind
+                text = text.rstrip(" ,.")  # an optional end that isn't there leaves its comma or stop behind
         if text[-1:] in ("", " "):
             part = part.lstrip(" ")
         if piece.kind and part:

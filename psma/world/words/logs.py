@@ -13,6 +13,10 @@ from psma.world.words.grammar import Piece, Situation, expand, join, load
 from psma.world.words.style import LOG_STYLES, Style, pick_style, roughen
 
 CLOCKS = ("{:%H:%M} ", "{:%H%M} ", "{:%H:%M} - ", "[{:%H:%M}] ", "{:%H%M}hrs ", "{:%H.%M}: ")
+LOOKALIKES = (
+    "drunk_slumped", "welfare_partner_agency", "abandoned_call", "street_drinking", "neighbour_dispute",
+    "po_shouting", "taxi_dispute", "misper_adult", "misper_patient", "domestic_row",
+)  # fmt: skip
 HOURS = re.compile(r"(\d+)-(\d+)")
 
 
@@ -93,6 +97,17 @@ def later(situation: Situation, times: Times, clock: str, rng: np.random.Generat
         ) + some(part("end"), int(rng.random() < 0.4), rng)
         notes.append((ends, ". ".join(result)))
     return [timed(times, minutes, clock) * (rng.random() < 0.75) + line for minutes, line in sorted(notes)]
+
+
+def disguise(situation: Situation, rng: np.random.Generator) -> Situation:
+    """The situation as it is told when it looks like another category: its own facts say what it is."""
+    name = str(rng.choice(LOOKALIKES))
+    other = next(s for s in load("logs.txt") if s.name == name)
+    facts = (
+        some(situation.lines["+"], 1, rng) + some(other.lines["+"], 2, rng) + some(part("distress"), 1, rng)
+    )
+    parts = {"-": other.lines["-"], "+": facts, "*": other.lines["*"], "=": situation.lines["="]}
+    return Situation(situation.name, situation.facts, parts)
 
 
 def lines_of(situation: Situation, times: Times, rng: np.random.Generator) -> list[str]:
