@@ -151,9 +151,7 @@ def slides(
 @app.command(epilog="Example: psma blank 3.2", rich_help_panel=TEACH)
 def blank(
     session: Annotated[str, typer.Argument(help='A session ("3.2").')],
-    out: Annotated[
-        Path | None, typer.Option(help="File or folder; else work/MODULE/.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File or folder; else work/MODULE/.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a blank that has been typed into.")] = False,
 ) -> None:
     """Copy a lecture with its demo code emptied, to type it live."""
@@ -164,13 +162,12 @@ def blank(
     typer.echo(write_blank(course, course.session(session), out, force=force))
 
 
+RELEASE = "Example: psma paper release paper/live.ipynb --candidates list.csv --out released/"
 paper_verbs = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
-app.add_typer(paper_verbs, name="paper", rich_help_panel=TEACH, help="Release a test paper.")
+app.add_typer(paper_verbs, name="paper", rich_help_panel=TEACH, help="Release a test paper.", epilog=RELEASE)
 
 
-@paper_verbs.command(
-    epilog="Example: psma paper release paper/live.ipynb --candidates list.csv --out released/"
-)
+@paper_verbs.command(epilog=RELEASE)
 def release(
     paper: Annotated[Path, typer.Argument(help="The paper's source notebook, in nbgrader's format.")],
     candidates: Annotated[Path, typer.Option(help="CSV with columns candidate, extra_time (percent).")],
@@ -266,6 +263,7 @@ def mark(
     memory: Annotated[int, typer.Option(help="MiB that a submission may use.")] = 1024,
     scheduler: Annotated[str | None, typer.Option(help="A Dask cluster, such as tcp://host:8786.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Mark all again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be marked.")] = False,
     allow_unisolated: Annotated[
         bool,
         typer.Option(
@@ -273,14 +271,14 @@ def mark(
         ),
     ] = False,
 ) -> None:
-    """Mark a folder of submissions: safely, resumably, on every core."""
+    """Mark a folder of submissions: safely, resumably, on every core. Filled-in mark sheets are merged."""
     from psma.marking.batch import Batch
-    from psma.marking.command import mark_and_print
+    from psma.marking.command import mark_and_print, preview_and_print
     from psma.marking.marker import Limits
 
     limits = Limits(cell=cell_seconds, budget=10 * cell_seconds, memory=memory)
     batch = Batch(paper, submissions, out, limits, jobs, allow_unisolated, scheduler, fresh)
-    raise typer.Exit(mark_and_print(batch))
+    raise typer.Exit(preview_and_print(batch) if dry_run else mark_and_print(batch))
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ def mark_and_print(batch: Batch) -> int:
 
 
 def preview_and_print(batch: Batch) -> int:
-    """Say what would be marked, and mark nothing. The exit code: 1 where something can't be marked, else 0."""
+    """Say what would be marked, and mark nothing. Exit code: 1 where something can't be marked, else 0."""
     table = Table("candidate", "sent as", "what would be done")
     rows = list(preview(batch))
     for row in rows:
