@@ -13,6 +13,8 @@ from typing import Any, BinaryIO, Protocol
 
 from psma.marking.wire import MAX_FRAME, Message, WireError
 
+SHORT = 2**16
+
 
 class Closed(Exception):
     """The other side is gone."""
@@ -90,12 +92,16 @@ class SocketChannel:
     def receive(self, seconds: float | None = None) -> Message:
         return Message(self.receive_frame(seconds)[4:])
 
-    def receive_frame(self, seconds: float | None = None) -> bytes:
+    def receive_short(self, seconds: float | None = None) -> Message:
+        """The next message, where only a short one is expected."""
+        return Message(self.receive_frame(seconds, SHORT)[4:])
+
+    def receive_frame(self, seconds: float | None = None, most: int = MAX_FRAME) -> bytes:
         """The next frame, length and all, unread: to be passed on."""
         deadline = None if seconds is None else time.monotonic() + seconds
         head = self._exactly(4, deadline)
         (size,) = struct.unpack(">I", head)
-        if not 4 <= size <= MAX_FRAME:
+        if not 4 <= size <= most:
             raise WireError("a frame of a size that is not allowed")
         return head + self._exactly(size, deadline)
 

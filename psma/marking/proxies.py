@@ -300,9 +300,10 @@ def _error_from(told: Any, label: str) -> BaseException:
     bases = told.get("bases")
     names = [name for name in bases if type(name) is str] if type(bases) is list else []
     kinds = [getattr(builtins, name, None) for name in names]
-    base = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Exception)), Exception)
+    known = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Exception)]
+    base = next((kind for kind in known if _plain_init(kind)), Exception)
     name, words = str(told.get("name", "Exception"))[:80], str(told.get("words", ""))[:500]
-    if base in (Exception, StopIteration, StopAsyncIteration) or not _plain_init(base):
+    if base in (Exception, StopIteration, StopAsyncIteration):
         error: BaseException = type(name, (TraineeError,), {})(words)
     else:
         error = type(name, (TraineeError, base), {})(words)

@@ -127,7 +127,7 @@ class Warden:
             return {"status": "died", "error": "", "kept": False}
         try:
             self.channel.send(plain({"do": "run", "source": source}), 5.0)
-            return outcome_of(self.channel.receive(limit))
+            return outcome_of(self.channel.receive_short(limit))
         except Late:
             return self._interrupt()
         except (Closed, WireError):
@@ -139,7 +139,7 @@ class Warden:
         try:
             os.kill(self.main, signal.SIGINT)
             assert self.channel is not None
-            self.channel.receive(_GRACE)
+            self.channel.receive_short(_GRACE)
             return {**outcome, "kept": True}
         except (Late, Closed, WireError, ProcessLookupError):
             self.kill_all()
@@ -169,7 +169,7 @@ class Warden:
             self.channel.send_with_fds(plain({"do": "fork"}), [theirs.fileno()], 5.0)
             theirs.close()
             self.fork = _sender(ours)
-            self.channel.receive(5.0)
+            self.channel.receive_short(5.0)
             if self.fork in (0, 1, self.main):
                 raise Closed
             self._put_to_sleep()
@@ -337,17 +337,8 @@ def _files(root: str) -> list[tuple[Any, ...]]:
         for name in [".", *names, *files]:
             with suppress(OSError):
                 info = Path(folder, name).lstat()
-                found.append(
-                    (
-                        folder,
-                        name,
-                        info.st_ino,
-                        info.st_mode,
-                        info.st_size,
-                        info.st_mtime_ns,
-                        info.st_ctime_ns,
-                    )
-                )
+                marks = (info.st_ino, info.st_mode, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
+                found.append((folder, name, *marks))
     return sorted(found)
 
 

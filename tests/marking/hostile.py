@@ -166,6 +166,10 @@ RUNNING = [
         "t.Trainee.call = lambda self, message: plain({'passed': True, 'points': 3, 'end': True,\n"
         "    'test': {'question': 'q2_test', 'cell': 'q2_test', 'passed': True, 'reason': '', 'points': 99}})\n"
         "utilisation = lambda *a: 0")), {**Q2, "q3_test": 0.0, "q5_test": 0.0}),
+    Case("frame-bomb", cells(q1=RIGHT + (
+        "import os, struct\nheader = b'{\"blobs\": [], \"status\": ' + b'[' * 10 + b'[],' * (10 * 2**20) + b'[]' + b']' * 10 + b'}'\n"
+        "frame = struct.pack('>II', len(header) + 4, len(header)) + header\nfor fd in range(3, 16):\n"
+        "    try:\n        while frame: frame = frame[os.write(fd, frame):]\n    except OSError: pass")), Q1, {"process ended"}),
     Case("closed-descriptors", cells(q1="import os\nos.closerange(3, 256)"), Q1, {"process ended"}),
     Case("swapped-descriptors", cells(q1="import os\nr, w = os.pipe()\nfor fd in range(3, 64):\n    try: os.dup2(w, fd)\n"
                                       "    except OSError: pass"), Q1, {"process ended"}),

@@ -62,6 +62,7 @@ def decide(sandbox, tmp_path):
     ("class Sad(KeyError): pass\ndef f(x): raise Sad(x)", "import pytest\nwith pytest.raises(KeyError):\n    f(1)"),
     ("def f(): print('hello')", "import io, contextlib\nout = io.StringIO()\nwith contextlib.redirect_stdout(out):\n"
                                 "    f()\nassert out.getvalue() == 'hello\\n'"),
+    ("def f(): b'\\xff'.decode()", "try:\n    f()\nexcept ValueError:\n    pass\nelse:\n    assert False"),
     ("def make(n):\n    return lambda x: x + n", "add = make(3)\nassert add(4) == 7"),
     ("def apply(f, x): return f(x)\ndef double(x): return 2 * x", "assert apply(double, 4) == 8"),
     ("class Queue:\n    def __init__(self): self.items = []\ndef new(): return Queue()\n"
