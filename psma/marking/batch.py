@@ -108,7 +108,7 @@ def _mark_all(marker: Marker, todo: list[Sent], jobs: int) -> Iterator[Submissio
         for future in as_completed(waiting):
             yield future.result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)  # when interrupted, leaving the place ends what runs
 
 
 def _mark_sent(marker: Marker, sent: Sent) -> SubmissionResult:

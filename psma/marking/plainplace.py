@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from psma.errors import PsmaError
 from psma.marking.channel import PipeChannel
 from psma.marking.marker import Limits, scratch
 from psma.marking.model import NOT_ISOLATED
@@ -27,7 +29,9 @@ class _Job:
     channel: PipeChannel
 
     def kill(self) -> None:
-        """End the tester and all that it started."""
+        """End the tester and all that it started. A second time does nothing."""
+        if self.process.poll() is not None:
+            return
         import psutil
 
         try:
@@ -54,19 +58,24 @@ class PlainPlace:
 
     def __enter__(self) -> PlainPlace:
         self.root = scratch()
+        self.closed = False
+        self.jobs: list[_Job] = []
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        import shutil
-
+        self.closed = True
+        for job in self.jobs:
+            job.kill()
         shutil.rmtree(self.root, ignore_errors=True)
 
     def folder(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self.root))
 
     def begin(self, folder: Path, limits: Limits) -> _Job:  # noqa: ARG002 (the tester keeps the time)
+        if self.closed:
+            raise PsmaError("The marking was stopped.")
         package = str(Path(__file__).parents[2])
         environment = {
             **os.environ,
@@ -85,4 +94,6 @@ class PlainPlace:
             stderr=subprocess.DEVNULL,
         )
         assert process.stdin is not None and process.stdout is not None
-        return _Job(process, PipeChannel(process.stdout, process.stdin))  # type: ignore[arg-type]
+        job = _Job(process, PipeChannel(process.stdout, process.stdin))  # type: ignore[arg-type]
+        self.jobs.append(job)
+        return job

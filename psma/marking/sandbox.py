@@ -223,6 +223,7 @@ class Sandbox:
         self.jobs.mkdir(mode=0o755)
         self.jobs.chmod(0o755)
         self.lock = threading.Lock()
+        self.closed = False
         self.parent = Parent(self.jobs, self.modules)
         try:
             self.parent.wait_until_ready()
@@ -235,7 +236,9 @@ class Sandbox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        self.parent.stop()
+        with self.lock:
+            self.closed = True
+            self.parent.stop()
         shutil.rmtree(self.root, ignore_errors=True)
 
     def folder(self) -> Path:
@@ -259,11 +262,13 @@ class Sandbox:
         replaced.
         """
         parent = self.parent
+        if self.closed:
+            raise PsmaError("The marking was stopped.")
         try:
             parent.start(role, folder, fds, limits)
         except (Closed, Late):
             with self.lock:
-                if self.parent is parent:
+                if self.parent is parent and not self.closed:
                     parent.stop()
                     self.parent = Parent(self.jobs, self.modules)
                     self.parent.wait_until_ready()

@@ -65,7 +65,8 @@ def test_only_what_changed_is_marked_again(work):
 
 
 @linux
-def test_a_killed_batch_resumes_and_leaves_no_process(work, tmp_path):
+@pytest.mark.parametrize("deadly", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_killed_batch_resumes_and_leaves_no_process(work, deadly):
     slow = material.submission({"q1": "import time\ntime.sleep(1.5)\nmean_wait = 5.0"})
     for number in range(8):
         (work.submissions / f"{number:04}.ipynb").write_text(json.dumps(slow))
@@ -75,8 +76,8 @@ def test_a_killed_batch_resumes_and_leaves_no_process(work, tmp_path):
     end = time.monotonic() + 60
     while time.monotonic() < end and _kept(work.out) < 2:
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(deadly)
+    process.wait(10)
     kept = _kept(work.out)
     assert 2 <= kept < 8
     time.sleep(0.5)
