@@ -40,6 +40,10 @@ STARTUP_SECONDS = 120
 SOCKET_PATH = 90  # a socket's name may have 104 characters on macOS, 108 on Linux
 TEMPORARY = ("TMPDIR", "TMP", "TEMP", "JOBLIB_TEMP_FOLDER")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+CHATTER = re.compile(
+    r"Matplotlib is building the font cache|absl::InitializeLog|oneDNN custom operations|cpu_feature_guard"
+    r"|rebuild TensorFlow with the appropriate|Could not find cuda drivers|cuda_\w+\.cc"
+)
 
 Sender = Any  # a function of one event and its fields
 
@@ -231,12 +235,22 @@ async def run_notebook(job: dict[str, Any], scratch: Path, send: Sender) -> dict
     if run is not None and job["keep"]:
         import nbformat
 
+        drop_chatter(run.cells)
         outcome["executed"] = nbformat.writes(run.client.nb)
     seconds = run.seconds if run else []
     slowest = max(enumerate(seconds, 1), key=lambda pair: pair[1]) if seconds else None
     peak = round(run.peak / 2**20, 1) if run else 0.0
     took = round(time.perf_counter() - begun, 3)
     return outcome | {"seconds": took, "cell_seconds": seconds, "slowest": slowest, "peak_mib": peak}
+
+
+def drop_chatter(cells: list[Any]) -> None:
+    """Take out what libraries say of themselves on standard error: it is not part of the lesson."""
+    for cell in cells:
+        for output in [o for o in cell.outputs if o.output_type == "stream" and o.name == "stderr"]:
+            output.text = "".join(line for line in output.text.splitlines(True) if not CHATTER.search(line))
+            if not output.text.strip():
+                cell.outputs.remove(output)
 
 
 def make_run(job: dict[str, Any], scratch: Path, send: Sender) -> Run:

@@ -63,8 +63,7 @@ BATCH: dict[str, list[str]] = {
         "os.kill(os.getppid(), signal.SIGKILL)\nwhile True: pass"
     ],
     "where": [
-        "import os, pathlib, matplotlib\nassert pathlib.Path('good.ipynb').exists()\n"
-        "assert matplotlib.get_backend().endswith('inline'), matplotlib.get_backend()\n"
+        "import os, pathlib\nassert pathlib.Path('good.ipynb').exists()\n"
         "assert os.environ['PYTHONHASHSEED'] == '0'\nprint(hash('a'))"
     ],
     "again": ["print(hash('a'))"],
@@ -114,6 +113,20 @@ def test_results_come_in_the_order_of_the_paths(batch):
 def test_every_notebook_has_a_fresh_kernel_and_runs_in_its_own_folder(batch):
     assert batch[1]["fresh"].ok
     assert batch[1]["where"].ok, batch[1]["where"].reason
+
+
+def test_figures_are_drawn_inside_the_notebook_and_libraries_keep_quiet(tmp_path, monkeypatch):
+    # On a new machine matplotlib builds its font cache and says so on standard error.
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "new"))
+    cells = [
+        "import matplotlib\nassert matplotlib.get_backend().endswith('inline'), matplotlib.get_backend()",
+        "import sys, matplotlib.font_manager\nprint('mine', file=sys.stderr)",
+    ]
+    result = run_many([book(tmp_path / "figure.ipynb", *cells)], keep=True)[0]
+    assert result.ok, result.reason
+    assert list((tmp_path / "new").glob("fontlist*"))  # it was built, so it was said
+    texts = ["".join(o.text for o in cell.outputs) for cell in result.executed.cells if "outputs" in cell]
+    assert texts == ["", "mine\n"]
 
 
 def test_what_a_person_has_set_up_for_their_own_ipython_is_left_out(tmp_path, monkeypatch):
@@ -176,8 +189,9 @@ def test_only_the_missing_r_kernel_is_a_skip():
 
 def test_peak_memory_counts_a_short_peak_and_a_child(batch):
     quiet = batch[1]["good"].peak_mib
-    assert 290 < batch[1]["hungry"].peak_mib - quiet < 400
-    assert 290 < batch[1]["parent"].peak_mib - quiet < 400
+    # a kernel by itself varies by some 30 MiB, more where its modules are compiled for the first time
+    assert 240 < batch[1]["hungry"].peak_mib - quiet < 400
+    assert 240 < batch[1]["parent"].peak_mib - quiet < 400
 
 
 def test_a_worker_that_is_killed_costs_its_notebook_only_and_its_kernel_dies_with_it(batch):

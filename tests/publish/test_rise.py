@@ -63,7 +63,7 @@ def wait_for(url: str, server: subprocess.Popen) -> None:
 
 def test_a_cell_runs_on_a_slide(lab, browser):
     page = browser.new_page(viewport={"width": 1280, "height": 720})
-    page.set_default_timeout(90_000)
+    page.set_default_timeout(240_000)
     # the slides of the notebook that stands open in JupyterLab share its kernel
     page.goto(f"{lab}/lab/tree/modules/03_queuing_des/01_trial.ipynb?token=t")
     page.locator(".jp-CodeCell .cm-content", has_text="answer = 6 * 7").click()
