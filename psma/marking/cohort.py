@@ -12,7 +12,7 @@ from html import escape
 from psma.marking.blueprint import Blueprint
 from psma.marking.items import FEWEST, alpha, discrimination, facility
 from psma.marking.model import ISOLATED, NOT_ISOLATED, Question
-from psma.marking.page import number, page, table
+from psma.marking.page import number, page, share, table
 from psma.marking.reports import Standing
 from psma.marking.source import Paper
 
@@ -171,16 +171,16 @@ def histogram(totals: Sequence[float], blueprint: Blueprint) -> str:
     """Totals in 20 bins as an inline SVG, with the pass mark, and the same in words."""
     if not totals:
         return "<p>No totals yet.</p>"
-    width, height, left, base = 760, 250, 42, 205
+    width, height, left, base = 760, 250, 20, 205
     step = blueprint.most / 20
     bins = [0] * 20
     for total in totals:
         bins[min(int(total / step), 19)] += 1
     top = max(bins)
-    wide = (width - left - 10) / 20
+    wide = (width - 2 * left) / 20
     shapes = []
     for at, count in enumerate(bins):
-        tall = 165 * count / top
+        tall = 150 * count / top
         x, colour = left + at * wide, "#0b5394" if at * step >= blueprint.pass_mark else "#b45f06"
         if count:
             shapes.append(
@@ -197,8 +197,8 @@ def histogram(totals: Sequence[float], blueprint: Blueprint) -> str:
         f'<text x="{left + 20 * wide:.1f}" y="{base + 18}" text-anchor="middle">{blueprint.most:g}</text>'
     )
     shapes.append(f'<path d="M{left} {base}H{left + 20 * wide:.1f}" stroke="#4a5665"/>')
-    shapes.append(f'<path d="M{line:.1f} 16V{base}" stroke="#1b2430" stroke-dasharray="5 4"/>')
-    shapes.append(f'<text x="{line + 6:.1f}" y="24">pass mark {blueprint.pass_mark:g}</text>')
+    shapes.append(f'<path d="M{line:.1f} 6V{base}" stroke="#1b2430" stroke-dasharray="5 4"/>')
+    shapes.append(f'<text x="{line + 6:.1f}" y="18">pass mark {blueprint.pass_mark:g}</text>')
     shapes.append(
         f'<text x="{left + 10 * wide:.1f}" y="{height - 6}" text-anchor="middle">total marks</text>'
     )
@@ -240,8 +240,8 @@ def _reliability(read: Sequence[Standing], paper: Paper, blueprint: Blueprint) -
     else:
         words = (
             f"Cronbach's alpha of the {found.items} compulsory questions is "
-            f"<strong>{number(found.value, 2)}</strong>, 95% interval {number(found.low, 2)} to "
-            f"{number(found.high, 2)} ({found.people} candidates)."
+            f"<strong>{share(found.value)}</strong>, 95% interval {share(found.low)} to "
+            f"{share(found.high)} ({found.people} candidates)."
         )
     note = (
         "Alpha says how consistently the questions rank candidates, not whether they ask the right things. "
@@ -256,9 +256,9 @@ def _items(read: Sequence[Standing], paper: Paper, blueprint: Blueprint) -> str:
     for item in items(read, paper, blueprint):
         mean = f"{number(item.mean)} of {number(item.question.points)}"
         title = escape(item.question.title.split(" (")[0])
-        share = _bar(item.facility) + number(item.facility, 2)
-        told = number(item.discrimination, 2), escape(item.remark)
-        rows.append((title, str(item.people), mean, share, *told))
+        easy = _bar(item.facility) + share(item.facility)
+        told = share(item.discrimination), escape(item.remark)
+        rows.append((title, str(item.people), mean, easy, *told))
     columns = ("Question", "Attempts", "Mean", "Facility", "Discrimination", "Look at")
     note = (
         "Facility is the mean mark as a share of the question's marks. Discrimination is the correlation of "
@@ -269,14 +269,14 @@ def _items(read: Sequence[Standing], paper: Paper, blueprint: Blueprint) -> str:
     return f'<h2>Questions</h2>\n<p class="soft">{note}</p>\n{shown}'
 
 
-def _bar(share: float) -> str:
-    """A small bar beside the figure, which says the same."""
-    if share != share:
+def _bar(part: float) -> str:
+    """A small bar for a share, beside the figure that says the same."""
+    if part != part:
         return ""
     return (
         '<svg width="62" height="10" aria-hidden="true" style="display:inline-block;margin-right:.4rem">'
         f'<rect width="60" height="10" fill="#dbe3ec"/>'
-        f'<rect width="{60 * share:.0f}" height="10" fill="#0b5394"/></svg>'
+        f'<rect width="{60 * part:.0f}" height="10" fill="#0b5394"/></svg>'
     )
 
 

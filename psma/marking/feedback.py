@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from html import escape
 
@@ -158,9 +159,21 @@ def _again(standing: Standing, blueprint: Blueprint, reading: Reading) -> str:
     return f"<h2>What to read again</h2>\n<p>What cost most marks comes first.</p>\n<ul>\n{items}\n</ul>"
 
 
+def _own(error: str) -> bool:
+    """Whether an error is the trainee's: a cell left as it was released raises this one."""
+    return not error.startswith("NotImplementedError")
+
+
+def _plain(error: str) -> str:
+    """An error without the inner name of a cell, which says nothing to its author."""
+    return re.sub(r"<ipython-input[^>]*>, ", "", error)
+
+
 def _remarks(standing: Standing) -> str:
     """What the marking noticed: cells that stopped, and flags."""
-    told = [f"Cell {error.cell}: {error.error}" for error in standing.result.errors]
+    told = [
+        f"Cell {error.cell}: {_plain(error.error)}" for error in standing.result.errors if _own(error.error)
+    ]
     told += [flag.words for flag in standing.result.flags]
     if not told:
         return ""

@@ -26,10 +26,10 @@ p { margin: .4rem 0; max-width: 46rem; } ul { margin: .4rem 0; padding-left: 1.2
 .question p, .question ul { grid-column: 1 / -1; } .marks { font-weight: 600; white-space: nowrap; }
 table { border-collapse: collapse; width: 100%; margin: .75rem 0; font-size: .95rem; }
 caption { text-align: left; color: var(--soft); padding-bottom: .3rem; }
-th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line);
+th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line);
   vertical-align: top; }
 thead th { border-bottom: 2px solid var(--soft); vertical-align: bottom; }
-tbody th { font-weight: 600; }
+tbody th { font-weight: 600; } tr > :first-child { padding-left: 0; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .wide { overflow-x: auto; } svg { max-width: 100%; height: auto; display: block; }
 code { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; font-size: .9em;
@@ -67,13 +67,14 @@ def table(
     )
 
 
-def number(value: float | None, digits: int = 1) -> str:
-    """A number as people write it: no needless zeros, a dash for none."""
-    if value is None or value != value:
-        return "–"
-    text = f"{value:.{digits}f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return text.replace("-", "\N{MINUS SIGN}")
+def number(value: float | None) -> str:
+    """A mark as people write it: one decimal where it has one, a dash for none."""
+    return "–" if value is None or value != value else f"{value:.1f}".removesuffix(".0")
+
+
+def share(value: float) -> str:
+    """A share, a correlation: two decimals, a dash for ``nan``."""
+    return "–" if value != value else f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def put(path: Path, text: str) -> bool:
