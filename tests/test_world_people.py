@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 from world_once import drawn, table
 
-from psma.world.nearness import co_offending
+from psma.world.nearness import co_offending, largest_part
 from psma.world.truth import TRUTH
 
 
@@ -21,7 +21,7 @@ def graph() -> nx.Graph:
 @pytest.fixture(scope="module")
 def core(graph) -> nx.Graph:
     """Its largest component."""
-    return graph.subgraph(max(nx.connected_components(graph), key=len))
+    return largest_part(graph)
 
 
 @pytest.fixture(scope="module")

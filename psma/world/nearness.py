@@ -51,3 +51,18 @@ def co_offending(involvements: pd.DataFrame) -> nx.Graph:
             weight = graph.get_edge_data(one, two, {"weight": 0})["weight"]
             graph.add_edge(one, two, weight=weight + 1)
     return graph
+
+
+def largest_part(graph: nx.Graph) -> nx.Graph:
+    """The largest connected component as a graph of its own, nodes and edges in sorted order.
+
+    A subgraph view would list its nodes in an order that changes from run to run.
+    """
+    import networkx as nx
+
+    core = nx.Graph()
+    parts = [sorted(part) for part in nx.connected_components(graph)]
+    core.add_nodes_from(max(parts, key=lambda part: (len(part), part)))
+    inside = (tuple(sorted(pair)) for pair in graph.subgraph(core).edges)
+    core.add_edges_from((one, two, graph.edges[one, two]) for one, two in sorted(inside))
+    return core

@@ -205,12 +205,11 @@ def people(figure: Figure, world: World) -> None:
     """The largest component of who offended with whom, and offences a person."""
     import networkx as nx
 
-    from psma.world.nearness import co_offending
+    from psma.world.nearness import co_offending, largest_part
 
     left, right = figure.subplots(1, 2)
     truth = world.hidden["people.truth"].set_index("person")
-    graph = co_offending(world.tables["involvements.csv"])
-    core = graph.subgraph(max(nx.connected_components(graph), key=len))
+    core = largest_part(co_offending(world.tables["involvements.csv"]))
     where = nx.spring_layout(core, seed=5, weight=None, k=0.22)
     nx.draw_networkx_edges(core, where, ax=left, edge_color=GREY, width=0.4, alpha=0.5)
     brokers = [name for name in core if truth.loc[name, "other"] > 0]
