@@ -97,7 +97,8 @@ def _results(
         if not store.checked(key):
             check_paper(marker, todo[0].candidate)
             store.note_checked(key)
-        yield from _mark_all(marker, todo, batch.jobs or os.cpu_count() or 1)
+        # one more than there are cores, as each waits for its own processes part of the time
+        yield from _mark_all(marker, todo, batch.jobs or (os.cpu_count() or 1) + 1)
 
 
 def _mark_all(marker: Marker, todo: list[Sent], jobs: int) -> Iterator[SubmissionResult]:

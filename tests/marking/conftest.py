@@ -27,6 +27,8 @@ def shared_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Call
                 time.sleep(0.2)
                 continue
             try:
+                if done.exists():
+                    break
                 made = Path(f"{done}.part")
                 made.write_text(json.dumps(work()))
                 made.replace(done)

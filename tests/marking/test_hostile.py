@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,11 @@ def _fill_in(path: Path, port: int, mark: Path) -> None:
 
 
 def _survivors() -> list[str]:
-    lines = [path.read_bytes().replace(b"\0", b" ").decode(errors="replace") for path in Path("/proc").glob("[0-9]*/cmdline")
-             if path.exists()]  # fmt: skip
+    """The command lines of processes that bear the name."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it may end while it is looked at
+            lines.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
     return [line for line in lines if NAME in line]
 
 
