@@ -279,7 +279,9 @@ def forge(notebook: dict[str, Any]) -> None:
     for cell in notebook["cells"]:
         meta = cell["metadata"].get("nbgrader")
         if meta:
-            meta.update(points=1000, grade=False, solution=True, locked=False, checksum="0" * 32, schema_version="x")
+            meta.update(
+                points=1000, grade=False, solution=True, locked=False, checksum="0" * 32, schema_version="x"
+            )
     notebook["cells"].append(material.cell("pass", "bonus", "test", 1000))
     notebook["metadata"] = {"kernelspec": {"name": "bash", "language": ["bash"]}, "nbgrader": 7}
 
@@ -356,7 +358,9 @@ def lying_zip() -> bytes:
     return buffer.getvalue().replace(size, (100).to_bytes(4, "little"))
 
 
-def folder_of(files: dict[str, bytes], then: Callable[[Path], None] | None = None) -> Callable[[Path, str], None]:
+def folder_of(
+    files: dict[str, bytes], then: Callable[[Path], None] | None = None
+) -> Callable[[Path, str], None]:
     def write(folder: Path, name: str) -> None:
         for path, data in files.items():
             target = folder / name / path
@@ -390,7 +394,9 @@ def sent_twice(same: bool) -> Callable[[Path, str], None]:
     return write
 
 
-ANSWER_HELPER = json.dumps(material.submission({"q1": "from helper import mean\nmean_wait = mean(waits)"})).encode()
+ANSWER_HELPER = json.dumps(
+    material.submission({"q1": "from helper import mean\nmean_wait = mean(waits)"})
+).encode()
 HELPER = b"def mean(values):\n    return sum(values) / len(values)\n"
 BROKEN = [
     Case("empty", raw(lambda: b""), NONE, {"empty file"}),

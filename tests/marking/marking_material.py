@@ -77,7 +77,9 @@ def source(table: list[tuple[str | None, str, float, str]] = PAPER) -> dict[str,
     ])  # fmt: skip
 
 
-def write_paper(folder: Path, table: list[tuple[str | None, str, float, str]] = PAPER, name: str = NAME) -> Path:
+def write_paper(
+    folder: Path, table: list[tuple[str | None, str, float, str]] = PAPER, name: str = NAME
+) -> Path:
     """The source notebook in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.ipynb"

@@ -36,7 +36,9 @@ def work(tmp_path):
     for number in range(8):
         made = material.submission(ANSWERS[number % len(ANSWERS)])
         (tmp_path / "sent" / f"{number:04}.ipynb").write_text(json.dumps(made))
-    return Batch(material.write_paper(tmp_path / "paper"), tmp_path / "sent", tmp_path / "out", Limits(cell=10))
+    return Batch(
+        material.write_paper(tmp_path / "paper"), tmp_path / "sent", tmp_path / "out", Limits(cell=10)
+    )
 
 
 def marks(results):
@@ -112,8 +114,19 @@ def _running(word: str) -> list[str]:
 @linux
 def test_the_verb_says_who_needs_a_person(work):
     (work.submissions / "0042.ipynb").write_text("{")
-    command = [sys.executable, "-m", "psma", "mark", str(work.paper), str(work.submissions), "--out", str(work.out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"})
+    command = [
+        sys.executable,
+        "-m",
+        "psma",
+        "mark",
+        str(work.paper),
+        str(work.submissions),
+        "--out",
+        str(work.out),
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"}
+    )
     assert done.returncode == 1
     assert "0042" in done.stdout
     assert "not a whole notebook" in done.stdout

@@ -87,7 +87,9 @@ def _run(root: Path) -> dict[str, Any]:
         case.write(root / "sent", case.name)
     _fill_in(root / "sent", listener.port, mark)
     start = time.monotonic()
-    done = mark_batch(Batch(paper, root / "sent", root / "out", Limits(cell=LIMIT, budget=60, memory=256), jobs=3))
+    done = mark_batch(
+        Batch(paper, root / "sent", root / "out", Limits(cell=LIMIT, budget=60, memory=256), jobs=3)
+    )
     return {
         "seconds": time.monotonic() - start, "heard": listener.heard, "survivors": _survivors(),
         "written": sorted(path.name for path in mark.iterdir()),
@@ -129,7 +131,9 @@ def test_no_process_survives(batch):
     assert batch["survivors"] == []
 
 
-@pytest.mark.parametrize("name", ["perfect-a", "loop", "loop-signals-ignored", "sleep", "stops-itself", "output-flood"])
+@pytest.mark.parametrize(
+    "name", ["perfect-a", "loop", "loop-signals-ignored", "sleep", "stops-itself", "output-flood"]
+)
 def test_a_hanging_cell_costs_its_limit_plus_two_seconds(sandbox, tmp_path, name):
     """The better of two tries, as other programs may hold this machine up for a moment."""
     case = next(case for case in CASES if case.name == name)

@@ -1,5 +1,4 @@
-"""The marks are those that nbgrader gives: perfect, partial, blank, other but right, and cells moved about.
-"""
+"""The marks are those that nbgrader gives: perfect, partial, blank, other but right, and cells moved about."""
 
 # ruff: noqa: E501 (tables, a row a line)
 from __future__ import annotations
@@ -18,7 +17,9 @@ from psma.marking.plainplace import PlainPlace
 from psma.marking.reader import find, load
 from psma.marking.source import read_paper
 
-nbgrader = pytest.importorskip("nbgrader", reason="nbgrader, an optional extra, is what the marks are compared with")
+nbgrader = pytest.importorskip(
+    "nbgrader", reason="nbgrader, an optional extra, is what the marks are compared with"
+)
 
 OTHER_BUT_RIGHT = {
     "q1": "import statistics\nmean_wait = statistics.fmean(waits)",
@@ -34,7 +35,11 @@ PARTIAL = {
     "q4": "by_site = pd.Series([3.0, 5.0])",
     "q5": "def triage(age):\n    return 'child' if age <= 16 else 'adult'",
 }
-BROKEN = {"q1": "mean_wait = sum(waits / len(waits)", "q3": "standardise = 3", "q5": "def triage(age):\n    1 / 0"}
+BROKEN = {
+    "q1": "mean_wait = sum(waits / len(waits)",
+    "q3": "standardise = 3",
+    "q5": "def triage(age):\n    1 / 0",
+}
 
 
 def own_cells():
@@ -49,7 +54,9 @@ def own_cells():
 def tampered():
     made = material.submission({"q1": "mean_wait = 0"})
     made["cells"][material.place_of(made, "q1_test")]["source"] = "pass"
-    made["cells"][material.place_of(made, "given")]["source"] = "waits = [0]\nimport numpy as np, pandas as pd"
+    made["cells"][material.place_of(made, "given")]["source"] = (
+        "waits = [0]\nimport numpy as np, pandas as pd"
+    )
     return made
 
 
@@ -89,7 +96,9 @@ def nbgrader_marks(root: Path) -> dict[str, dict[str, float | None]]:
     material.write_paper(root / "source" / "paper")
     (root / "exchange").mkdir()
     before, path = Path.cwd(), os.environ["PATH"]
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path])  # nbgrader calls alembic by name
+    os.environ["PATH"] = os.pathsep.join(
+        [str(Path(sys.executable).parent), path]
+    )  # nbgrader calls alembic by name
     os.chdir(root)
     try:
         api = NbGraderAPI(config=config)
@@ -128,7 +137,9 @@ def test_the_oracle_agrees_with_what_the_paper_says(expected):
     assert expected["blank"] == dict.fromkeys(material.FULL, 0.0)
 
 
-@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("bwrap"), reason="isolation needs Linux and bubblewrap")
+@pytest.mark.skipif(
+    sys.platform != "linux" or not shutil.which("bwrap"), reason="isolation needs Linux and bubblewrap"
+)
 def test_marks_in_isolation_are_nbgraders(tmp_path, expected):
     from psma.marking.sandbox import Sandbox
 

@@ -51,7 +51,9 @@ def test_any_json(paper, tmp_path, value):
 
 
 names = st.sampled_from(["given", "q1", "q1_test", "q2", "q2_test", "q6", "mine", "", None])
-sent_cells = st.lists(st.builds(Cell, st.sampled_from(["code", "markdown"]), st.text(max_size=9), names), max_size=12)
+sent_cells = st.lists(
+    st.builds(Cell, st.sampled_from(["code", "markdown"]), st.text(max_size=9), names), max_size=12
+)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -93,6 +95,7 @@ def test_what_is_released_is_what_nbgrader_releases(paper):
     notebook = nbformat.from_dict(material.source())
     for preprocessor in (ClearSolutions(), ClearHiddenTests()):
         notebook, _ = preprocessor.preprocess(notebook, {})
-    theirs = {cell.metadata.nbgrader.grade_id: cell.source for cell in notebook.cells if "nbgrader" in cell.metadata}
+    theirs = {
+        cell.metadata.nbgrader.grade_id: cell.source for cell in notebook.cells if "nbgrader" in cell.metadata
+    }
     assert theirs == {cell.id: cell.released for cell in paper.cells if cell.id}
-

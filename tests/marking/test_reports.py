@@ -282,11 +282,7 @@ def test_a_flag_is_settled_by_a_person(paper, tmp_path):
 def test_a_spoilt_sheet_changes_nothing(paper, tmp_path, spoil, words):
     out = store(tmp_path / "out", result("a"))
     write(paper, out)
-    text = (
-        (out / FIRST).read_text(encoding="utf-8", newline="")
-        if False
-        else (out / FIRST).read_bytes().decode()
-    )
+    text = (out / FIRST).read_bytes().decode()
     (out / FIRST).write_bytes(spoil(text).encode())
     kept = files_in(out)
     with pytest.raises(PsmaError, match=words) as caught:

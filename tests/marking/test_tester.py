@@ -137,11 +137,18 @@ def test_a_later_answer_replaces_what_a_test_called_the_same(decide):
 
 
 def test_what_a_test_binds_is_there_for_the_next(decide):
-    assert decide("x = 1", "helper = lambda v: v + 1\nassert helper(x) == 2", "y = 4", "assert helper(y) == 5").open == ()
+    assert (
+        decide(
+            "x = 1", "helper = lambda v: v + 1\nassert helper(x) == 2", "y = 4", "assert helper(y) == 5"
+        ).open
+        == ()
+    )
 
 
 def test_a_function_from_an_earlier_test_needs_a_person(decide):
-    assert decide("def f(): return 1", "kept = f\nassert kept() == 1", "y = 1", "assert kept() == 1").open == ("t2",)
+    assert decide(
+        "def f(): return 1", "kept = f\nassert kept() == 1", "y = 1", "assert kept() == 1"
+    ).open == ("t2",)
 
 
 DRAW = """
@@ -164,16 +171,22 @@ def test_the_draw_cannot_be_written_over(decide):
 
 
 def test_data_beside_the_paper_is_there_to_read(decide):
-    assert decide("x = pd.read_csv('data/d.csv')['n'].sum()", "assert x == 3", data={"d.csv": "n\n1\n2\n"}).passed
+    assert decide(
+        "x = pd.read_csv('data/d.csv')['n'].sum()", "assert x == 3", data={"d.csv": "n\n1\n2\n"}
+    ).passed
 
 
 def test_a_draw_that_fails_is_flagged_and_not_marked(decide):
-    result = decide("x = 1", "assert x == 1", "y = 1", "assert y == 1", draw="def draw(candidate, folder): 1 / 0")
+    result = decide(
+        "x = 1", "assert x == 1", "y = 1", "assert y == 1", draw="def draw(candidate, folder): 1 / 0"
+    )
     assert result.marks == {"t1": None, "t2": None}
     assert [flag.code for flag in result.flags] == ["paper"]
 
 
 def test_time_for_the_whole_notebook_ends(decide):
-    result = decide("import time; time.sleep(1)", "assert True", "time.sleep(1)", "assert True", cell=5, budget=0.5)
+    result = decide(
+        "import time; time.sleep(1)", "assert True", "time.sleep(1)", "assert True", cell=5, budget=0.5
+    )
     assert "time used up" in {flag.code for flag in result.flags}
     assert None in result.marks.values()
