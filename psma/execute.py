@@ -33,6 +33,8 @@ TIMEOUT = 600.0
 """Seconds that one cell may take."""
 NOTEBOOK_CELLS = 3
 """A whole notebook may take this many times the limit of one cell."""
+PROFILE = "PSMA_IPYTHONDIR"
+"""Environment variable: an IPython folder that the caller made for the kernels of a run."""
 MIB_A_JOB = 700
 """Free memory (MiB) that a default job is expected to need: one kernel with pandas and scikit-learn, or with
 TensorFlow.

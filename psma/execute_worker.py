@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psma.errors import PsmaError
-from psma.execute import NOTEBOOK_CELLS
+from psma.execute import NOTEBOOK_CELLS, PROFILE
 from psma.startup import skip_slow_imports
 
 if TYPE_CHECKING:
@@ -314,7 +314,9 @@ async def start_kernel(client: NotebookClient, scratch: Path) -> None:
     """
     manager: Any = client.km
     files = scratch / "kernel"
-    own = dict.fromkeys(TEMPORARY, str(files / "tmp")) | {"IPYTHONDIR": str(files / "ipython")}
+    # never the person's own IPython folder: a start-up script of theirs would run in the notebook
+    profile = os.environ.get(PROFILE) or str(files / "ipython")
+    own = dict.fromkeys(TEMPORARY, str(files / "tmp")) | {"IPYTHONDIR": profile}
     with (files / "stderr").open("w") as errors:
         await client.async_start_new_kernel(
             env=os.environ | own,

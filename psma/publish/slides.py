@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from psma.course import Course, Module, Session
 from psma.errors import PsmaError
+from psma.execute import PROFILE
 from psma.notebook import psma, read, replace_file, tags, title, write
 
 if TYPE_CHECKING:
@@ -105,18 +106,15 @@ def sharp_figures() -> Iterator[None]:
 
     IPython takes that from its profile folder only, so the kernels get a folder of their own.
     """
-    before = os.environ.get("IPYTHONDIR")
     with tempfile.TemporaryDirectory(prefix="psma-ipython-", ignore_cleanup_errors=True) as home:
         profile = Path(home) / "profile_default"
         profile.mkdir()
         (profile / "ipython_kernel_config.py").write_text('c.InlineBackend.figure_formats = {"retina"}\n')
-        os.environ["IPYTHONDIR"] = home
+        os.environ[PROFILE] = home
         try:
             yield
         finally:
-            os.environ.pop("IPYTHONDIR")
-            if before is not None:
-                os.environ["IPYTHONDIR"] = before
+            del os.environ[PROFILE]
 
 
 def _cache_file(path: Path, nb: NotebookNode) -> Path:

@@ -66,6 +66,8 @@ def test_a_cell_runs_on_a_slide(lab, browser):
     page.set_default_timeout(240_000)
     # the slides of the notebook that stands open in JupyterLab share its kernel
     page.goto(f"{lab}/lab/tree/modules/03_queuing_des/01_trial.ipynb?token=t")
+    # a cell run before the kernel answers is lost without a word
+    page.get_by_text(re.compile(r"\| Idle$")).wait_for()
     page.locator(".jp-CodeCell .cm-content", has_text="answer = 6 * 7").click()
     page.keyboard.press("Shift+Enter")
     page.get_by_text(re.compile(r"^\[1\]:$")).wait_for()
