@@ -230,8 +230,14 @@ def tidy(sessions: Sessions = None, check: Check = False) -> None:
     raise typer.Exit(table.print_changes(changes, course.root, check, "psma tidy"))
 
 
-@app.command(epilog="Examples: psma data --check; psma data --seed 7 --out elsewhere", rich_help_panel=WRITE)
+@app.command(
+    epilog="Examples: psma data; psma data demand; psma data --check; psma data --seed 7 --out elsewhere",
+    rich_help_panel=WRITE,
+)
 def data(
+    families: Annotated[
+        list[str] | None, typer.Argument(help="Families of tables (geography, demand, …); none: all.")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Hold the files to checksums and schema.")] = False,
     seed: Annotated[int | None, typer.Option(help="Another draw of the county; needs --out.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to; else the course's data/.")] = None,
@@ -245,8 +251,10 @@ def data(
     target = out or find_course().root / "data"
     if check:
         raise typer.Exit(table.print_problems(world.verify(target), f"{target}: all as it should be"))
-    with table.screen().status(f"Drawing Tamarshire into {target}"):
-        changed = world.generate(target, world.SEED if seed is None else seed)
+    wanted = families or world.FAMILIES
+    console, number = table.screen(), world.SEED if seed is None else seed
+    with table.named_progress(console, len(world.with_needs(wanted))) as on_progress:
+        changed = world.generate(target, number, wanted, on_progress)
     table.print_lines([f"changed: {name}" for name in changed] or [f"{target}: no file changed"])
 
 

@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
     from psma.execute import Progress, Result
     from psma.exercises import Change
     from psma.work import CourseProgress
@@ -53,6 +55,16 @@ def label(path: Path, root: Path) -> str:
     return path.name
 
 
+def _bars(console: Console) -> Bars:
+    """A bar, how many of how many, the time, and in words what is running; gone when it is done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    what = TextColumn("{task.description}")
+    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), what)
+    return Bars(*columns, console=console, transient=True)
+
+
 # --- psma run
 
 
@@ -64,12 +76,7 @@ def run_progress(console: Console, total: int, root: Path) -> Iterator[Callable[
     if not console.is_terminal:
         yield lambda step: _plain_step(console, step, root)
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
-
-    what = TextColumn("{task.description}")
-    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), what)
-    with Bars(*columns, console=console, transient=True) as bars:
+    with _bars(console) as bars:
         bar = bars.add_task("starting", total=total)
         running: dict[Path, str] = {}
 
@@ -198,3 +205,25 @@ def print_progress(progress: CourseProgress) -> None:
         else "nothing"
     )
     console.print(f"\nNext: {where}", markup=False, soft_wrap=True)
+
+
+# --- psma data
+
+
+@contextmanager
+def named_progress(console: Console, total: int) -> Iterator[Callable[[str], None]]:
+    """A bar that is told the name of each of ``total`` parts as it begins; a plain line each where there is
+    no terminal.
+    """
+    if not console.is_terminal:
+        yield lambda name: console.print(f"drawing {name}", markup=False)
+        return
+    with _bars(console) as bars:
+        bar, begun = bars.add_task("starting", total=total), 0
+
+        def step(name: str) -> None:
+            nonlocal begun
+            bars.update(bar, description=name, completed=begun)
+            begun += 1
+
+        yield step

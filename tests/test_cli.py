@@ -277,10 +277,34 @@ def test_data_check_lists_problems(course, monkeypatch):
 
 def test_another_draw_never_replaces_the_courses_own_data(course, monkeypatch):
     drawn = []
-    monkeypatch.setattr("psma.world.generate", lambda out, seed: drawn.append((out, seed)) or ["calls.csv"])
+    monkeypatch.setattr(
+        "psma.world.generate", lambda out, seed, wanted, told: drawn.append((out, seed)) or ["calls.csv"]
+    )
     assert call("data", "--seed", "7").exit_code == 2 and drawn == []
     result = call("data", "--seed", "7", "--out", "elsewhere")
     assert result.exit_code == 0 and drawn == [(Path("elsewhere"), 7)] and "calls.csv" in result.output
+
+
+def test_one_family_is_drawn_and_what_it_needs_is_named(course):
+    result = call("data", "geography", "--out", "elsewhere")
+    assert result.exit_code == 0 and "drawing geography\n" in result.output
+    assert "drawing demand" not in result.output
+    assert (course / "elsewhere/areas.gpkg").exists() and not (course / "elsewhere/calls_daily.csv").exists()
+
+
+def test_an_unknown_family_is_refused_in_one_line_with_the_nearest(course):
+    result = call("data", "geografy", "--out", "elsewhere")
+    assert (result.exit_code, len(result.output.splitlines())) == (2, 1)
+    assert "did you mean geography?" in result.output and not (course / "elsewhere").exists()
+
+
+def test_a_bar_counts_what_is_done_and_names_what_is_running():
+    console = Console(force_terminal=True, width=100, file=io.StringIO())
+    with table.named_progress(console, 3) as step:
+        step("geography")
+        step("demand")
+    shown = console.file.getvalue()
+    assert "demand" in shown and "1/3" in shown
 
 
 # ---------------------------------------------------------------- lab, progress
