@@ -352,6 +352,9 @@ def lab_command(course: Course, options: Sequence[str] = ()) -> list[str]:
         "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     }
     notebook.replace_file(settings / "overrides.json", json.dumps(overrides, indent=1).encode())
+    # installed for whoever maintains the marking; a trainee who tries its buttons only gets errors
+    page = {"disabledExtensions": {"@jupyter/nbgrader": True}}
+    notebook.replace_file(settings / "page_config.json", json.dumps(page, indent=1).encode())
     return [
         sys.executable, "-m", "jupyterlab",
         f"--ServerApp.root_dir={course.root}",

@@ -427,6 +427,8 @@ def test_jupyterlab_starts_at_the_root_on_the_rendered_home_page(course):
     assert overrides["@jupyterlab/docmanager-extension:plugin"]["defaultViewers"] == {
         "markdown": "Markdown Preview"
     }
+    page = json.loads((Path(settings) / "page_config.json").read_text())
+    assert page == {"disabledExtensions": {"@jupyter/nbgrader": True}}
 
 
 def test_the_home_page_follows_the_checks_while_jupyterlab_runs(course, monkeypatch):
