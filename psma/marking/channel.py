@@ -7,10 +7,10 @@ import select
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol
 
+from psma.marking.clock import Deadline
 from psma.marking.wire import MAX_FRAME, Message, WireError
 
 SHORT = 2**16
@@ -25,7 +25,12 @@ class Late(Exception):
 
 
 class Channel(Protocol):
-    """One end of a conversation in frames."""
+    """One end of a conversation in frames.
+
+    ``waited`` says how long the other side has waited for a core, by which it may be late.
+    """
+
+    waited: Callable[[], float] | None
 
     def send(self, frame: bytes, seconds: float | None = None) -> None:
         """Write one frame. Raises Closed, or Late where the other side does not read."""
@@ -37,23 +42,30 @@ class Channel(Protocol):
         """Give up this end."""
 
 
-def _left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
-
-
 class SocketChannel:
     """A channel over a connected stream socket. ``watch`` is called about every 50 ms while waiting."""
 
-    def __init__(self, sock: socket.socket, watch: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        watch: Callable[[], None] | None = None,
+        waited: Callable[[], float] | None = None,
+    ) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.watch = watch
+        self.waited = waited
 
-    def _wait(self, event: int, deadline: float | None) -> None:
+    def deadline(self, seconds: float | None) -> Deadline:
+        """``seconds`` from now, for this channel's other side."""
+        return Deadline(seconds, self.waited)
+
+    def wait(self, event: int, deadline: Deadline) -> None:
+        """Until the socket can be read or written. Raises Late."""
         poll = select.poll()
         poll.register(self.sock, event)
         while True:
-            left = _left(deadline)
+            left = deadline.left()
             pause = 0.05 if self.watch else 3600.0
             if poll.poll(1000 * (pause if left is None else min(left, pause))):
                 return
@@ -63,23 +75,24 @@ class SocketChannel:
                 raise Late
 
     def send(self, frame: bytes, seconds: float | None = None) -> None:
-        deadline = None if seconds is None else time.monotonic() + seconds
+        deadline = self.deadline(seconds)
         view = memoryview(frame)
         while view:
             try:
                 view = view[self.sock.send(view) :]
             except (BlockingIOError, InterruptedError):
-                self._wait(select.POLLOUT, deadline)
+                self.wait(select.POLLOUT, deadline)
             except OSError:
                 raise Closed from None
 
-    def _exactly(self, size: int, deadline: float | None) -> bytes:
+    def exactly(self, size: int, deadline: Deadline) -> bytes:
+        """The next ``size`` bytes. Raises Closed, Late."""
         parts: list[bytes] = []
         while size:
             try:
                 part = self.sock.recv(min(size, 2**20))
             except (BlockingIOError, InterruptedError):
-                self._wait(select.POLLIN, deadline)
+                self.wait(select.POLLIN, deadline)
                 continue
             except OSError:
                 raise Closed from None
@@ -98,41 +111,41 @@ class SocketChannel:
 
     def receive_frame(self, seconds: float | None = None, most: int = MAX_FRAME) -> bytes:
         """The next frame, length and all, unread: to be passed on."""
-        deadline = None if seconds is None else time.monotonic() + seconds
-        head = self._exactly(4, deadline)
+        deadline = self.deadline(seconds)
+        head = self.exactly(4, deadline)
         (size,) = struct.unpack(">I", head)
         if not 4 <= size <= most:
             raise WireError("a frame of a size that is not allowed")
-        return head + self._exactly(size, deadline)
+        return head + self.exactly(size, deadline)
 
     def receive_with_fds(self, most: int, seconds: float | None = None) -> tuple[Message, list[int]]:
         """The next message and the descriptors that came with it; the sender used ``send_with_fds``."""
-        deadline = None if seconds is None else time.monotonic() + seconds
+        deadline = self.deadline(seconds)
         while True:
             try:
                 head, fds, _, _ = socket.recv_fds(self.sock, 4, most)
                 break
             except (BlockingIOError, InterruptedError):
-                self._wait(select.POLLIN, deadline)
+                self.wait(select.POLLIN, deadline)
             except OSError:
                 raise Closed from None
         if not head:
             raise Closed
-        head += self._exactly(4 - len(head), deadline)
+        head += self.exactly(4 - len(head), deadline)
         (size,) = struct.unpack(">I", head)
         if not 4 <= size <= MAX_FRAME:
             raise WireError("a frame of a size that is not allowed")
-        return Message(self._exactly(size, deadline)), list(fds)
+        return Message(self.exactly(size, deadline)), list(fds)
 
     def send_with_fds(self, frame: bytes, fds: list[int], seconds: float | None = None) -> None:
         """Write one frame, with descriptors attached to its length."""
-        deadline = None if seconds is None else time.monotonic() + seconds
+        deadline = self.deadline(seconds)
         sent = 0
         while not sent:
             try:
                 sent = socket.send_fds(self.sock, [frame[:4]], fds)
             except (BlockingIOError, InterruptedError):
-                self._wait(select.POLLOUT, deadline)
+                self.wait(select.POLLOUT, deadline)
             except OSError:
                 raise Closed from None
         self.send(frame[sent:], seconds)
@@ -146,8 +159,9 @@ class PipeChannel:
     hold.
     """
 
-    def __init__(self, reader: BinaryIO, writer: BinaryIO) -> None:
+    def __init__(self, reader: BinaryIO, writer: BinaryIO, waited: Callable[[], float] | None = None) -> None:
         self.writer = writer
+        self.waited = waited
         self.inbox: queue.Queue[Any] = queue.Queue(maxsize=4)
         threading.Thread(target=self._pump, args=(reader,), daemon=True).start()
 
@@ -166,15 +180,21 @@ class PipeChannel:
             raise Closed from None
 
     def receive(self, seconds: float | None = None) -> Message:
-        try:
-            item = self.inbox.get(timeout=seconds)
-        except queue.Empty:
-            raise Late from None
+        item = self._next(Deadline(seconds, self.waited))
         if isinstance(item, WireError):
             raise item
         if isinstance(item, Exception):
             raise Closed from None
         return Message(item)
+
+    def _next(self, deadline: Deadline) -> Any:
+        while True:
+            left = deadline.left()
+            try:
+                return self.inbox.get(timeout=left)
+            except queue.Empty:
+                if left == 0:
+                    raise Late from None
 
     def close(self) -> None:
         self.writer.close()
@@ -184,6 +204,8 @@ class BlockingChannel:
     """A channel over two pipes for the side that only ever waits: no thread, which a trainee's process must
     not have.
     """
+
+    waited: Callable[[], float] | None = None
 
     def __init__(self, reader: BinaryIO, writer: BinaryIO) -> None:
         self.reader = reader

@@ -32,7 +32,10 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds for a cell, test or call (``cell``) and for a whole submission (``budget``); MiB of memory."""
+    """Seconds for a cell, test or call (``cell``) and for a whole submission (``budget``); MiB of memory.
+
+    Seconds for a cell don't count the waiting for a busy machine's cores; see ``clock``.
+    """
 
     cell: float = 30.0
     budget: float = 300.0

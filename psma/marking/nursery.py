@@ -36,6 +36,10 @@ class Held:
     def __init__(self, sock: socket.socket) -> None:
         self.channel = SocketChannel(sock)
 
+    def waited(self) -> float:
+        self.channel.send(plain({"do": "waited"}))
+        return float(self.channel.receive()["waited"])
+
     def run(self, source: str, limit: float) -> dict[str, Any]:
         self.channel.send(plain({"do": "run", "source": source, "limit": limit}))
         reply = self.channel.receive()

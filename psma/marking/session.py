@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from psma.marking.channel import Channel, Closed, Late, PipeChannel
+from psma.marking.clock import core_wait
 from psma.marking.wire import Message, WireError, plain
 
 
@@ -39,6 +40,9 @@ class Holder(Protocol):
     def restart(self) -> None:
         """Start from nothing."""
 
+    def waited(self) -> float:
+        """How many seconds the fork of this test has waited for a core."""
+
 
 class Session:
     """Runs a trainee's cells through a holder, and runs them again where the process was lost."""
@@ -50,6 +54,7 @@ class Session:
         self.done: list[str] = []
         self.stale = False
         self.opened = False
+        self.asking = False
 
     def run(self, source: str) -> dict[str, Any]:
         """Run one cell and remember it, if it came to an end."""
@@ -61,17 +66,37 @@ class Session:
 
     def get(self, name: str) -> Message:
         """The reply to a request for a name's value. Raises Closed, Late, WireError."""
-        self._ready()
-        try:
-            return self.holder.get(name, self.limit)
-        except (Closed, Late, WireError):
-            self.stale = True
-            raise
+        with self._undisturbed():
+            self._ready()
+            try:
+                return self.holder.get(name, self.limit)
+            except (Closed, Late, WireError):
+                self.stale = True
+                raise
 
     def open(self) -> Channel:
         """A channel for one test, to a fork that knows the objects that were asked for. Raises Closed."""
         self.opened = True
-        return self.holder.open()
+        with self._undisturbed():
+            channel = self.holder.open()
+        channel.waited = self.waited
+        return channel
+
+    def waited(self) -> float:
+        """How long the fork of the test at hand has waited for a core; 0 in the midst of another question."""
+        if self.asking or not self.opened:
+            return 0.0
+        with self._undisturbed():
+            return self.holder.waited()
+
+    @contextlib.contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """A conversation with the holder, which ends by itself: broken off, the next would hear its end."""
+        self.asking = True
+        try:
+            yield
+        finally:
+            self.asking = False
 
     def close(self) -> None:
         """The test is over."""
@@ -135,14 +160,23 @@ class Spawned:
             start_new_session=True,
         )
         assert self.process.stdin is not None and self.process.stdout is not None
-        self.channel = PipeChannel(self.process.stdout, self.process.stdin)  # type: ignore[arg-type]
+        self.channel = PipeChannel(self.process.stdout, self.process.stdin, self.waited)  # type: ignore[arg-type]
+        self.waited_before = 0.0
         self.channel.receive(_START)
 
-    def run(self, source: str, limit: float) -> dict[str, Any]:
+    def waited(self) -> float:
+        """How long the process has waited for a core since the last cell or value it was asked for."""
+        return core_wait(self.process.pid) - self.waited_before if self.process is not None else 0.0
+
+    def _ask(self, words: dict[str, Any]) -> PipeChannel:
         assert self.channel is not None
+        self.waited_before += self.waited()
+        self.channel.send(plain(words))
+        return self.channel
+
+    def run(self, source: str, limit: float) -> dict[str, Any]:
         try:
-            self.channel.send(plain({"do": "run", "source": source}))
-            return outcome_of(self.channel.receive(limit))
+            return outcome_of(self._ask({"do": "run", "source": source}).receive(limit))
         except Late:
             status = "time"
         except (Closed, WireError):
@@ -151,9 +185,7 @@ class Spawned:
         return {"status": status, "error": "", "kept": False}
 
     def get(self, name: str, limit: float) -> Message:
-        assert self.channel is not None
-        self.channel.send(plain({"do": "get", "name": name}))
-        return self.channel.receive(limit)
+        return self._ask({"do": "get", "name": name}).receive(limit)
 
     def open(self) -> Channel:
         assert self.channel is not None

@@ -22,6 +22,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from psma.marking.channel import Channel
+from psma.marking.clock import STRETCH, Deadline, core_wait
 from psma.marking.model import TestResult
 from psma.marking.proxies import Gone, NeedsHand, Remote, Slow, TraineeError, Unreadable
 from psma.marking.session import Holder, Session
@@ -77,7 +78,7 @@ class Tester:
     def __init__(self, job: Job, holder: Holder, report: Callable[[dict[str, Any]], None]) -> None:
         self.job = job
         self.report = report
-        self.session = Session(holder, job.limit, lambda seconds: report({"allow": seconds + 5}))
+        self.session = Session(holder, job.limit, lambda seconds: report({"allow": STRETCH * seconds + 5}))
         self.names = TestNames(self.find)
         self.remote: Remote | None = None
         self.modules = frozenset(module for module, _ in job.imports.values()) | {
@@ -87,6 +88,8 @@ class Tester:
         }
         self.missing = ""
         self.testing = False
+        self.deadline = Deadline(None)
+        self.waited_before = 0.0
 
     def mark(self) -> None:
         """Every step in order, then ``end``."""
@@ -97,7 +100,7 @@ class Tester:
             if step["do"] == "run":
                 self._run(step, over)
             elif step["id"] not in self.job.skip:
-                self.report({"allow": self.job.limit + 5, "testing": step["id"]})
+                self.report({"allow": STRETCH * self.job.limit + 5, "testing": step["id"]})
                 self.report({"test": asdict(self._out_of_time(step) if over else self.decide(step))})
         self.report({"end": True})
 
@@ -118,7 +121,7 @@ class Tester:
             return
         namespace: dict[str, Any] = {"__name__": "reference"}
         for source in self.job.reference:
-            self.report({"allow": 4 * self.job.limit + 5})
+            self.report({"allow": STRETCH * self.job.limit + 5})
             try:
                 with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
                     exec(compile(plain_python(source), "<reference>", "exec"), namespace)
@@ -190,15 +193,22 @@ class Tester:
 
     def _start_clock(self) -> None:
         self.testing = True
+        self.deadline = Deadline(self.job.limit, self._waited)
+        self.waited_before = core_wait()
         if hasattr(signal, "setitimer"):
             signal.signal(signal.SIGALRM, self._ring)
             # rings again, should the test swallow the first one
             signal.setitimer(signal.ITIMER_REAL, self.job.limit, 0.5)
 
+    def _waited(self) -> float:
+        """How long the test has waited for a core, here or in the trainee's process."""
+        return core_wait() - self.waited_before + self.session.waited()
+
     def _ring(self, *_: Any) -> None:
-        if self.testing:
+        if not self.testing:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        elif not self.session.asking and self.deadline.left() == 0:
             raise TestTimeout
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _open(self, step: dict[str, Any], detail: str) -> TestResult:
         return TestResult(step["id"], step["id"], None, BY_HAND, None, f"By hand: {detail}.")

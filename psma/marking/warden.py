@@ -17,13 +17,13 @@ import signal
 import socket
 import struct
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from psma.marking import confine
 from psma.marking.channel import Closed, Late, SocketChannel
+from psma.marking.clock import core_wait
 from psma.marking.session import outcome_of
 from psma.marking.trainee import Trainee, fresh_state, serve_with_forks
 from psma.marking.wire import WireError, plain
@@ -43,6 +43,7 @@ class Warden:
         self.budget = budget
         self.base = _resident("self")
         self.main = 0
+        self.waited_before = 0.0
         self.channel: SocketChannel | None = None
         self.descriptors: dict[str, str] = {}
         self.before: Traces | None = None
@@ -67,6 +68,8 @@ class Warden:
                 elif do == "restart":
                     self.restart()
                     self.tester.send(plain({"status": "ok"}))
+                elif do == "waited":
+                    self.tester.send(plain({"waited": core_wait(self.fork)}))
 
     # ------------------------------------------------------------------------------- the trainee's process
 
@@ -81,7 +84,8 @@ class Warden:
                 os._exit(1)
         theirs.close()
         self.over = ""
-        self.channel = SocketChannel(ours, self.watch)
+        self.channel = SocketChannel(ours, self.watch, self.waited)
+        self.waited_before = 0.0
         self.channel.receive(30.0)
         self.descriptors = _descriptors(self.main)
 
@@ -119,15 +123,27 @@ class Warden:
             while True:
                 os.waitpid(-1, 0)
 
+    def waited(self) -> float:
+        """How long the trainee's process has waited for a core since the last request to it."""
+        return core_wait(self.main) - self.waited_before
+
+    def ask(self, words: dict[str, Any], descriptors: list[int] | None = None) -> SocketChannel:
+        """Send the trainee's process a request; the channel by which it answers. Raises Closed, Late."""
+        if self.channel is None:
+            raise Closed
+        self.waited_before = core_wait(self.main)
+        if descriptors is None:
+            self.channel.send(plain(words), 5.0)
+        else:
+            self.channel.send_with_fds(plain(words), descriptors, 5.0)
+        return self.channel
+
     # ------------------------------------------------------------------------------------------------ cells
 
     def run(self, source: str, limit: float) -> dict[str, Any]:
         """Run a cell; interrupt it at its limit, and kill it where that does not help."""
-        if self.channel is None:
-            return {"status": "died", "error": "", "kept": False}
         try:
-            self.channel.send(plain({"do": "run", "source": source}), 5.0)
-            return outcome_of(self.channel.receive_short(limit))
+            return outcome_of(self.ask({"do": "run", "source": source}).receive_short(limit))
         except Late:
             return self._interrupt()
         except (Closed, WireError):
@@ -150,9 +166,7 @@ class Warden:
     def get(self, name: str, limit: float) -> None:
         """Ask for a name's value, which tells the trainee's process nothing; pass the answer on unread."""
         try:
-            assert self.channel is not None
-            self.channel.send(plain({"do": "get", "name": name}), 5.0)
-            frame = self.channel.receive_frame(limit)
+            frame = self.ask({"do": "get", "name": name}).receive_frame(limit)
         except (Late, Closed, WireError) as error:
             self.kill_all()
             self.tester.send(plain({"status": type(error).__name__}))
@@ -165,11 +179,10 @@ class Warden:
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         try:
-            assert self.channel is not None
-            self.channel.send_with_fds(plain({"do": "fork"}), [theirs.fileno()], 5.0)
+            channel = self.ask({"do": "fork"}, [theirs.fileno()])
             theirs.close()
-            self.fork = _sender(ours)
-            self.channel.receive_short(5.0)
+            self.fork = _sender(SocketChannel(ours, waited=self.waited))
+            channel.receive_short(5.0)
             if self.fork in (0, 1, self.main):
                 raise Closed
             self._put_to_sleep()
@@ -342,12 +355,12 @@ def _files(root: str) -> list[tuple[Any, ...]]:
     return sorted(found)
 
 
-def _sender(ours: socket.socket) -> int:
+def _sender(channel: SocketChannel) -> int:
     """The process that sent the first frame, by the kernel's word. Reads that frame. Raises Closed, Late."""
-    channel = SocketChannel(ours)
-    channel._wait(1, time.monotonic() + 5.0)
+    deadline = channel.deadline(5.0)
+    channel.wait(select.POLLIN, deadline)
     try:
-        head, ancillary, _, _ = ours.recvmsg(4, socket.CMSG_SPACE(struct.calcsize("iII")))
+        head, ancillary, _, _ = channel.sock.recvmsg(4, socket.CMSG_SPACE(struct.calcsize("iII")))
     except OSError:
         raise Closed from None
     if len(head) < 4 or not ancillary or ancillary[0][1] != socket.SCM_CREDENTIALS:
@@ -356,5 +369,5 @@ def _sender(ours: socket.socket) -> int:
     (size,) = struct.unpack(">I", head)
     if size > 200:
         raise WireError("not a greeting")
-    channel._exactly(size, time.monotonic() + 5.0)
+    channel.exactly(size, deadline)
     return int(pid)

@@ -80,7 +80,7 @@ RUNNING = [
     Case("loop-in-function", cells(q2=USE.format("while True: pass")), Q2),
     Case("loop-in-function-signals-ignored", cells(q2=USE.format(
         "import signal; [signal.signal(s, signal.SIG_IGN) for s in (1, 2, 3, 13, 14, 15)]\n    while True: pass")), Q2),
-    Case("slow-calls", cells(q2=USE.format("import time; time.sleep(0.9)")), Q2),
+    Case("slow-calls", cells(q2=USE.format("import time; time.sleep(1.5)")), Q2),
     # --- memory, disk, processes, output
     Case("memory", cells(q1="x = bytearray(10**12)"), Q1),
     Case("memory-slowly", cells(q1="def eat():\n    x = []\n    while True: x.append(bytearray(10**7))\neat()"), Q1),
@@ -178,13 +178,19 @@ RUNNING = [
          Q2),
     # --- looking for the answers
     Case("looks-for-tests", cells(q1=RIGHT + (
-        "import gc, os, sys\nframe, seen = sys._getframe(), ''\nwhile frame:\n"
-        "    seen += repr(frame.f_locals)[:10**6]; frame = frame.f_back\n"
-        "seen += ''.join(o for o in gc.get_objects() if type(o) is str)\n"
-        "for root in ('/given', '/jobs', '/tmp', '/proc/1', os.getcwd()):\n"
+        "import gc, os, sys, tempfile\n"
+        "def caught(text): return any(t[:6] == chr(32) + 'TESTS' for t in text.split('HIDDEN')[1:])\n"
+        "frame = sys._getframe()\nwhile frame:\n"
+        "    if any(caught(repr(value)[:10**5]) for value in list(frame.f_locals.values())): mean_wait = 0\n"
+        "    frame = frame.f_back\n"
+        "for held in gc.get_objects():\n"
+        "    inside = held.values() if type(held) is dict else held if type(held) in (list, tuple) else ()\n"
+        "    if any(type(text) is str and caught(text) for text in list(inside)): mean_wait = 0\n"
+        "for root in ('/given', '/jobs', tempfile.gettempdir(), '/proc/1', os.getcwd()):\n"
         "    for folder, _, files in os.walk(root):\n        for f in files[:50]:\n"
-        "            try: seen += open(os.path.join(folder, f), errors='replace').read(10**5)\n"
-        "            except OSError: pass\nif 'HIDDEN' + chr(32) + 'TESTS' in seen: mean_wait = 0"))),
+        "            try:\n                with open(os.path.join(folder, f), errors='replace') as file:\n"
+        "                    if caught(file.read(10**5)): mean_wait = 0\n"
+        "            except OSError: pass"))),
     Case("other-processes", cells(q1=RIGHT + (
         "import os\nothers = []\nfor p in range(1, 5000):\n    try: os.kill(p, 0)\n    except ProcessLookupError: continue\n"
         "    except PermissionError: pass\n    others.append(p)\n"
