@@ -121,6 +121,8 @@ class Trainee:
             error = result.error_before_exec or result.error_in_exec
         except BaseException as raised:
             error = raised
+        if error is not None:  # whatever the frames held (all the memory, say) is free for the next cell
+            error.__traceback__ = None
         if os.getpid() != self.main:  # the cell forked, and this is its child
             os._exit(0)
         return {"status": "ok"} if error is None else {"status": "error", "error": told(error)}

@@ -17,6 +17,7 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,6 @@ class Warden:
         self.shell = shell
         self.memory = memory
         self.budget = budget
-        self.base = _resident("self")
         self.main = 0
         self.waited_before = 0.0
         self.channel: SocketChannel | None = None
@@ -261,18 +261,23 @@ class Warden:
         """Called about every 50 ms: kill everything where memory or processes are over the limit.
 
         A quarter more than one process may have: so one alone meets MemoryError first, and its notebook goes
-        on.
+        on. What a fork shares with the process that it was forked from is counted once.
         """
         _reap()
         processes = _processes()
-        used = sum(max(0, _resident(str(pid)) - self.base) for pid in processes if pid != 1)
-        if used > 1.25 * self.memory * 2**20:
+        if self._memory(processes, _resident) and self._memory(processes, _proportional):
             self.over = "memory"
         elif len(processes) > confine.MOST_AT_ONCE:
             self.over = "processes"
         else:
             return
         self.kill_all()
+
+    def _memory(self, processes: list[int], measure: Callable[[str], int]) -> bool:
+        """Whether the processes use more memory than all of them together may."""
+        warm = measure("self")  # what every process here had from the start
+        used = sum(max(0, measure(str(pid)) - warm) for pid in processes if pid != 1)
+        return used > 1.25 * self.memory * 2**20
 
 
 def _processes() -> list[int]:
@@ -311,6 +316,14 @@ def _resident(pid: str) -> int:
     with suppress(OSError, IndexError, ValueError):
         return int(Path("/proc", pid, "statm").read_text().split()[1]) * resource.getpagesize()
     return 0
+
+
+def _proportional(pid: str) -> int:
+    """Bytes of memory, what several processes share counted by their shares; slower than ``_resident``."""
+    with suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc", pid, "smaps_rollup").read_text().splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return _resident(pid)
 
 
 def _status(pid: int) -> dict[str, str]:
