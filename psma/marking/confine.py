@@ -174,6 +174,7 @@ _ARCHES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NAMESPACES = 0x7E020000
+_SHARES, _THREAD_OR_VFORK = 0x00000F00, 0x00014000  # memory, folder, descriptors, signal handlers
 
 
 def _program(place: int, arch: int) -> list[tuple[int, int, int, int]]:
@@ -188,12 +189,15 @@ def _program(place: int, arch: int) -> list[tuple[int, int, int, int]]:
     for call in _REFUSED.values():
         lines += refuse(call, errno.EPERM)
     lines += refuse(_CLONE3, errno.ENOSYS)  # its flags lie in memory; the C library falls back to clone
-    lines += [(_EQUAL, 0, 4, _CLONE[place]), (_LOAD, 0, 0, 16), (_ANY_BIT, 0, 1, _NAMESPACES),
+    # a fork that shares memory or a working folder with the sleeper could tell it what it saw
+    lines += [(_EQUAL, 0, 6, _CLONE[place]), (_LOAD, 0, 0, 16), (_ANY_BIT, 2, 0, _NAMESPACES),
+              (_ANY_BIT, 2, 0, _THREAD_OR_VFORK), (_ANY_BIT, 0, 1, _SHARES),
               (_RETURN, 0, 0, _ERRNO | errno.EPERM), (_RETURN, 0, 0, _ALLOW)]  # fmt: skip
     lines += [(_EQUAL, 0, 4, _PRLIMIT[place]), (_LOAD, 0, 0, 16), (_EQUAL, 1, 0, 0),
               (_RETURN, 0, 0, _ERRNO | errno.EPERM), (_RETURN, 0, 0, _ALLOW)]  # fmt: skip
-    lines += [(_EQUAL, 0, 5, _SOCKET[place]), (_LOAD, 0, 0, 16), (_EQUAL, 3, 0, 1), (_EQUAL, 2, 0, 2),
-              (_EQUAL, 1, 0, 10), (_RETURN, 0, 0, _ERRNO | errno.EAFNOSUPPORT)]  # fmt: skip
+    # sockets of the machine's own kind only: no network, and no counters of one
+    lines += [(_EQUAL, 0, 3, _SOCKET[place]), (_LOAD, 0, 0, 16), (_EQUAL, 1, 0, 1),
+              (_RETURN, 0, 0, _ERRNO | errno.EAFNOSUPPORT)]  # fmt: skip
     return [*lines, (_RETURN, 0, 0, _ALLOW)]
 
 

@@ -33,6 +33,8 @@ from psma.marking.wire import Message, WireError, plain
 class Held:
     """The tester's end of the conversation with a warden: a ``session.Holder``."""
 
+    single_use = False
+
     def __init__(self, sock: socket.socket) -> None:
         self.channel = SocketChannel(sock)
 

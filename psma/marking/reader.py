@@ -73,11 +73,18 @@ def find(folder: Path, paper: Paper) -> list[Sent]:
         raise PsmaError(f"{folder}: no such folder; give the folder that holds what trainees sent.")
     by_name: dict[str, list[Path]] = {}
     for entry in sorted(folder.iterdir()):
-        if entry.name not in _IGNORED and not entry.name.startswith("."):
+        if not _is_clutter(entry):
             by_name.setdefault(candidate_of(entry, paper), []).append(entry)
     if not by_name:
         raise PsmaError(f"{folder}: nothing in it; put each trainee's notebook, folder or zip there.")
     return [Sent(name, tuple(entries)) for name, entries in sorted(by_name.items())]
+
+
+def _is_clutter(entry: Path) -> bool:
+    """Whether an entry is what systems leave lying about, and nobody sent."""
+    if entry.name in _IGNORED or entry.name.startswith(("._", ".~")):
+        return True
+    return entry.name.startswith(".") and entry.suffix.lower() not in (".ipynb", ".zip")
 
 
 def candidate_of(entry: Path, paper: Paper) -> str:
@@ -128,7 +135,7 @@ def _load_entry(candidate: str, entry: Path, paper: Paper) -> Submission:
             b"".join([refused.flag.words.encode(), *found.notebooks.values()])
         ).hexdigest()
         return Submission(candidate, entry.name, digest, None, (*found.flags, refused.flag))
-    except (OSError, RecursionError, MemoryError, ValueError) as error:
+    except Exception as error:  # whatever a library says of hostile input, it cannot be read
         words = f"{entry.name}: cannot be read ({type(error).__name__}: {str(error)[:100]})."
         flag = Flag("unreadable", words, needs_person=True)
         return Submission(candidate, entry.name, hashlib.sha256(words.encode()).hexdigest(), None, (flag,))
@@ -219,7 +226,7 @@ def _collect_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, found: _Fou
     path = PurePosixPath(info.filename.replace("\\", "/"))
     if info.is_dir() or _IGNORED & set(path.parts):
         return
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
         found.flags.append(
             Flag("path outside", f"The zip holds {info.filename!r}, which leads outside.", True)
         )
@@ -253,7 +260,10 @@ def _add(found: _Found, name: str, size: int, read: Any) -> None:
         found.flags.append(Flag("too large", f"{name}: too large, left out.", needs_person=True))
         return
     found.room -= len(data)
-    (found.notebooks if name.lower().endswith(".ipynb") else found.files)[name] = data
+    box = found.notebooks if name.lower().endswith(".ipynb") else found.files
+    while box.get(name, data) != data:  # a zip can hold a name twice: neither is the one that was meant
+        name = f"{name} (again)"
+    box[name] = data
 
 
 # --------------------------------------------------------------------------------------------- choosing

@@ -19,7 +19,9 @@ from psma.marking.wire import Message, WireError, plain
 
 
 class Holder(Protocol):
-    """Holds one trainee's process."""
+    """Holds one trainee's process. ``single_use``: it serves one test, and the next one gets another."""
+
+    single_use: bool
 
     def run(self, source: str, limit: float) -> dict[str, Any]:
         """Run a cell. ``status``: ok, error, time (over its limit), died, memory. ``kept`` False: needs a
@@ -45,7 +47,11 @@ class Holder(Protocol):
 
 
 class Session:
-    """Runs a trainee's cells through a holder, and runs them again where the process was lost."""
+    """Runs a trainee's cells through a holder, and runs them again where the process was lost.
+
+    ``told``: a function left something behind by which later code might learn what a test gave it. Nothing
+    that later code says is repeated to the trainee then.
+    """
 
     def __init__(self, holder: Holder, limit: float, announce: Callable[[float], None]) -> None:
         self.holder = holder
@@ -55,6 +61,7 @@ class Session:
         self.stale = False
         self.opened = False
         self.asking = False
+        self.told = False
 
     def run(self, source: str) -> dict[str, Any]:
         """Run one cell and remember it, if it came to an end."""
@@ -102,6 +109,7 @@ class Session:
         """The test is over."""
         if self.opened:
             self.stale = not self.holder.close()
+            self.told = self.told or (self.stale and not self.holder.single_use)
         self.opened = False
 
     def _try(self, source: str) -> dict[str, Any]:
@@ -140,6 +148,8 @@ class Spawned:
     """A trainee's process without isolation: an interpreter of its own, killed and replaced after a test used
     it.
     """
+
+    single_use = True
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder

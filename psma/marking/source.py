@@ -283,6 +283,8 @@ def _text(source: Any) -> str:
     """A cell's source, which the format allows as a text or a list of lines. Lone surrogates become question
     marks.
     """
+    if not isinstance(source, str | list):
+        raise TypeError("neither a text nor a list of lines")
     text = source if isinstance(source, str) else "".join(source)
     return text.encode("utf-8", "replace").decode("utf-8")
 

@@ -30,6 +30,8 @@ from psma.marking.source import hidden_lines, plain_python
 from psma.marking.wire import plain
 
 BY_HAND = "This test cannot be decided by the machine and is marked by hand."
+NOT_REPEATED = "It stopped with an error, which is not repeated here."
+_OURS = {"reference", "draw"}  # never a trainee's, whatever their cells bind
 _SESSION = {"globals", "locals", "vars", "dir", "eval", "exec", "get_ipython", "In", "Out"}
 _SESSION_MODULES = {"inspect", "matplotlib", "gc"}
 
@@ -109,9 +111,10 @@ class Tester:
             self.report({"cell": step["number"], "status": "budget", "error": ""})
             return
         outcome = self.session.run(step["source"])
-        for name in _bound(step["source"]) & set(self.names):
+        for name in _bound(step["source"]) & set(self.names) - _OURS:
             del self.names[name]  # the trainee's later value counts, as it would in one kernel
-        self.report({"cell": step["number"], "status": outcome["status"], "error": outcome["error"]})
+        error = NOT_REPEATED if outcome["error"] and self.session.told else outcome["error"]
+        self.report({"cell": step["number"], "status": outcome["status"], "error": error})
 
     def _references(self) -> None:
         """Run the reference solution, here, where only trusted code runs."""
@@ -229,7 +232,8 @@ class Tester:
         """Why the test failed: for the trainee, and for the marker."""
         line = _line_of(error, f"<{step['id']}>")
         text = step["source"].split("\n")[line - 1].strip() if line else ""
-        hidden = line in hidden_lines(step["source"])
+        # what comes after a hidden line could tell of it as well
+        hidden = line >= min(hidden_lines(step["source"]), default=line + 1)
         if isinstance(error, TestTimeout | Slow):
             detail = f"{called or 'The test'} took longer than {self.job.limit:g} s."
         elif isinstance(error, Gone):
@@ -246,15 +250,21 @@ class Tester:
         else:
             detail = f"The test stopped with {type(error).__name__}: {_safe_text(error)}"
         return (
-            self._veiled(error) if hidden else detail
+            self._veiled(error, hidden) if hidden or self.session.told else detail
         ), f"{detail} [line {line}: {text}]" if line else detail
 
-    def _veiled(self, error: BaseException) -> str:
-        """The same for a hidden test, whose inputs and expected answers stay hidden."""
+    def _veiled(self, error: BaseException, hidden: bool) -> str:
+        """The same in words that tell nothing of a hidden test's inputs and expected answers."""
+        test = "A hidden test" if hidden else "The test"
         if isinstance(error, TestTimeout | Slow):
-            return f"A hidden test took longer than {self.job.limit:g} s."
-        kind = type(error).__name__ if isinstance(error, TraineeError) else ""
-        return f"A hidden test stopped with {kind}." if kind else "A hidden test does not hold."
+            return f"{test} took longer than {self.job.limit:g} s."
+        kind = _built_in(error) if isinstance(error, TraineeError) else ""
+        return f"{test} stopped with {kind}." if kind else f"{test} does not hold."
+
+
+def _built_in(error: BaseException) -> str:
+    """The built-in type of a trainee's error: a name of their own could tell what the function was given."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins")
 
 
 def _safe_text(error: BaseException) -> str:

@@ -192,26 +192,23 @@ def serve(trainee: Trainee, channel: Channel) -> None:
 
 
 def serve_with_forks(trainee: Trainee, channel: SocketChannel) -> None:
-    """Run cells, and fork on request: each fork serves one test, over the socket that came along."""
-    forks: list[int] = []
+    """Run cells, and fork on request: each fork serves one test, over the socket that came along.
+
+    The fork is an orphan, or its end (exit status, memory and time used) would be told to this process.
+    """
     while True:
         message, fds = channel.receive_with_fds(1)
         if message["do"] != "fork":
             channel.send(trainee.answer(message))
             continue
-        forks = [pid for pid in forks if not _reaped(pid)]
         pid = os.fork()
         if pid == 0:
-            _serve_fork(trainee, channel, fds[0])
+            if os.fork() == 0:
+                _serve_fork(trainee, channel, fds[0])
+            os._exit(0)
+        os.waitpid(pid, 0)
         os.close(fds[0])
-        forks.append(pid)
         channel.send(plain({"status": "ok"}))
-
-
-def _reaped(pid: int) -> bool:
-    with suppress(ChildProcessError):
-        return os.waitpid(pid, os.WNOHANG)[0] == pid
-    return True
 
 
 def _serve_fork(trainee: Trainee, parent: SocketChannel, fd: int) -> None:

@@ -17,6 +17,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -29,8 +30,9 @@ from psma.marking.session import outcome_of
 from psma.marking.trainee import Trainee, fresh_state, serve_with_forks
 from psma.marking.wire import WireError, plain
 
-_SIGCHLD_ONLY = 1 << (signal.SIGCHLD - 1)
 _GRACE = 0.3
+_FORK = 2.0
+_DEEPEST = 50
 Traces = tuple[Any, ...]
 
 
@@ -52,6 +54,7 @@ class Warden:
 
     def serve(self) -> None:
         """Do as the tester asks, until it is gone."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # what process 1 has no handler for does not reach it
         self.start()
         with suppress(Closed, WireError):
             while True:
@@ -182,8 +185,8 @@ class Warden:
             channel = self.ask({"do": "fork"}, [theirs.fileno()])
             theirs.close()
             self.fork = _sender(SocketChannel(ours, waited=self.waited))
-            channel.receive_short(5.0)
-            if self.fork in (0, 1, self.main):
+            channel.receive_short(_FORK)
+            if self.fork in (0, 1, self.main) or _status(self.fork).get("PPid") != "1":
                 raise Closed
             self._put_to_sleep()
             self._only(self.main, self.fork)
@@ -217,9 +220,12 @@ class Warden:
         Closed.
         """
         os.kill(self.main, signal.SIGSTOP)
-        _, how = os.waitpid(self.main, os.WUNTRACED)
-        if not os.WIFSTOPPED(how):
-            raise Closed
+        for pause in (0.0, 0.0, 0.001, 0.001, 0.01, 0.01, 0.1, 0.1, 1.0):
+            time.sleep(pause)
+            pid, how = os.waitpid(self.main, os.WUNTRACED | os.WNOHANG)
+            if pid == self.main and os.WIFSTOPPED(how):
+                return
+        raise Closed
 
     def _only(self, *keep: int) -> None:
         """Kill every process but this one and ``keep``. All are stopped first, so none can outrun it by
@@ -242,18 +248,24 @@ class Warden:
         raise Closed
 
     def _traces(self) -> Traces:
-        """What a fork could change to be found later: files, and how often the sleeper woke."""
+        """What a fork could change to be found later: files, how often the sleeper woke, how many processes
+        were ever started.
+        """
         status = _status(self.main)
         woke = (status.get("voluntary_ctxt_switches"), status.get("nonvoluntary_ctxt_switches"))
-        return woke, _files(confine.SCRATCH), _files("/dev/shm")
+        return woke, _files(confine.SCRATCH), _files("/dev/shm"), Path("/proc/loadavg").read_text().split()[4]
 
     def _unreachable(self) -> bool:
-        """Whether the sleeper shares nothing else with its forks: descriptors, memory, pending signals."""
+        """Whether the sleeper shares nothing else with its forks: descriptors, memory, pending signals, an
+        answer in its name.
+        """
+        if self.channel is None or select.select([self.channel.sock], [], [], 0)[0]:
+            return False
         if _descriptors(self.main) != self.descriptors:
             return False
         status = _status(self.main)
         pending = int(status.get("SigPnd", "0"), 16) | int(status.get("ShdPnd", "0"), 16)
-        return not pending & ~_SIGCHLD_ONLY and not _shared_memory(self.main)
+        return not pending and not _shared_memory(self.main)
 
     # ------------------------------------------------------------------------------------------------ watch
 
@@ -356,21 +368,29 @@ def _shared_memory(pid: int) -> bool:
     return True
 
 
-def _files(root: str) -> list[tuple[Any, ...]]:
-    """Every entry below ``root`` with what changes when it is written."""
-    found = []
-    for folder, names, files in os.walk(root):
-        for name in [".", *names, *files]:
+def _files(root: str, depth: int = 0) -> list[tuple[Any, ...]]:
+    """Every entry below ``root`` with what changes when it is written; of too deep a tree, nothing twice the
+    same.
+    """
+    if depth > _DEEPEST:
+        return [(root, time.monotonic_ns())]
+    found: list[tuple[Any, ...]] = []
+    info = Path(root).lstat()
+    found.append((root, info.st_ino, info.st_mode, info.st_mtime_ns, info.st_ctime_ns))
+    for entry in os.scandir(root):
+        if entry.is_dir(follow_symlinks=False):
+            found += _files(entry.path, depth + 1)
+        else:
             with suppress(OSError):
-                info = Path(folder, name).lstat()
+                info = entry.stat(follow_symlinks=False)
                 marks = (info.st_ino, info.st_mode, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
-                found.append((folder, name, *marks))
+                found.append((entry.path, *marks))
     return sorted(found)
 
 
 def _sender(channel: SocketChannel) -> int:
     """The process that sent the first frame, by the kernel's word. Reads that frame. Raises Closed, Late."""
-    deadline = channel.deadline(5.0)
+    deadline = channel.deadline(_FORK)
     channel.wait(select.POLLIN, deadline)
     try:
         head, ancillary, _, _ = channel.sock.recvmsg(4, socket.CMSG_SPACE(struct.calcsize("iII")))

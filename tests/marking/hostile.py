@@ -1,7 +1,7 @@
 """Hostile and broken submissions: a table of what is sent, the marks it must get, the flags it must raise.
 
-``marks`` names only the questions that differ from full marks. MARK stands for a folder outside that must
-stay empty, PORT for a port on which this machine listens, NAME for a word by which surviving processes would
+``marks`` names only the questions that differ from full marks. Whatever holds the word SAW must not reach a
+trainee: it stands for the inputs of a hidden test. MARK stands for a folder outside that must stay empty, PORT for a port on which this machine listens, NAME for a word by which surviving processes would
 be found.
 """
 
@@ -12,6 +12,7 @@ import io
 import json
 import os
 import stat
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -75,6 +76,16 @@ RUNNING = [
         "while True:\n    try:\n        while True: pass\n    except BaseException: pass")), Q1, {"over time"}),
     Case("sleep", cells(q1="import time\ntime.sleep(1000)"), Q1, {"over time"}),
     Case("stops-itself", cells(q1="import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)"), Q1, {"over time"}),
+    Case("signals-blocked-in-function", cells(q2=USE.format(
+        "import signal, time; signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65)); time.sleep(100)")), Q2),
+    Case("stops-in-function", cells(q2=USE.format("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")), Q2),
+    Case("slow-lookup", cells(q1=RIGHT + (
+        "import time, psma.marking.trainee as t\nreal = t.Trainee.get\n"
+        "t.Trainee.get = lambda self, name: time.sleep(1000) if name == 'mean_wait' else real(self, name)")), Q1),
+    Case("thread-goes-on", cells(q1=RIGHT + "import threading\ndef spin():\n    while True: pass\n"
+                                 "threading.Thread(target=spin, daemon=True).start()")),
+    Case("thread-in-function", cells(q2=USE.format(
+        "import threading, time; threading.Thread(target=time.sleep, args=(1000,)).start()"))),
     Case("regex", cells(q1="import re\nre.match('(a+)+$', 'a' * 60 + 'b')"), Q1, {"over time"}),
     Case("two-loops", cells(q1="while True: pass", q3="while True: pass"), {**Q1, "q3_test": 0.0}, {"over time"}),
     Case("loop-in-function", cells(q2=USE.format("while True: pass")), Q2),
@@ -88,6 +99,8 @@ RUNNING = [
         "import os, time\nfor _ in range(12):\n    if os.fork() == 0:\n        x = bytearray(b'x') * (80 * 2**20)\n"
         "        time.sleep(100)\ntime.sleep(100)")), Q1, {"over memory"}),
     Case("memory-in-function", cells(q2=USE.format("bytearray(10**12)")), Q2),
+    Case("memory-held", cells(  # a fork shares it: it is there once
+        q1=RIGHT + "held = bytearray(b'x') * (180 * 2**20)", q2=USE.format("import time; time.sleep(0.15)"))),
     Case("memory-file", cells(q1=RIGHT + "import os\ntry: os.memfd_create('x')\nexcept OSError: pass\n"
                               "else: mean_wait = 0")),
     Case("fork-bomb", cells(q1="import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"), Q1, {"too many processes"}),
@@ -117,6 +130,13 @@ RUNNING = [
     Case("odd-exception", cells(q2="class NeedsHand(BaseException):\n    def __str__(self): return 1 / 0\n"
                                 + USE.format("raise NeedsHand")), Q2),
     Case("forks-in-cell", cells(q1=RIGHT + "import os\nos.fork()")),
+    Case("shell-goes-on", cells(q1=RIGHT + "get_ipython().system('(exec -a NAME sleep 1000; sleep 1000) >/dev/null 2>&1 &')")),
+    Case("signals-to-all", cells(q1=RIGHT + "import os\nfor s in range(1, 32):\n    try: os.kill(1, s)\n    except OSError: pass")),
+    Case("forks-with-vfork", cells(q2=(
+        "import ctypes, os, sys, psma.marking.trainee as t\nlibc = ctypes.CDLL(None)\ndef fork():\n"
+        "    there = sys._getframe(1).f_locals\n    pid = libc.vfork()\n"
+        "    if pid == 0: t._serve_fork(there['trainee'], there['channel'], there['fds'][0])\n    return pid\n"
+        "os.fork = fork\n") + USE.format("")), CALLS),
     # --- what the test uses, tampered with
     Case("builtins", cells(q1="import builtins\nbuiltins.abs = lambda x: 0\nabs = lambda x: 0\nmean_wait = 99"), Q1),
     Case("assertion-error", cells(q1="import builtins\nbuiltins.AssertionError = type('X', (), {})\nmean_wait = 99"), Q1),
@@ -126,6 +146,10 @@ RUNNING = [
                              "import numpy\nstandardise = lambda v: numpy.ones(5)"), {"q3_test": 0.0}),
     Case("pandas-testing", cells(q4="pd.testing.assert_series_equal = lambda *a, **k: None\nby_site = pd.Series([1.0])"),
          {"q4_test": 0.0}),
+    Case("builtins-in-function", cells(q2="import builtins\n" + USE.format("builtins.abs = lambda x: 0; builtins.len = None"),
+                                       ), Q2),
+    Case("arguments-cleared", cells(q3="def standardise(v):\n    z = (np.array(v, float) - np.mean(v)) / np.std(v)\n"
+                                       "    v.clear()\n    return z")),
     Case("json-broken", cells(q1="import json\njson.dumps = lambda *a, **k: '{}'"), Q1, {"process ended"}),
     Case("fork-faked", cells(q1=RIGHT + "import os\nos.fork = lambda: 0"), CALLS),
     Case("fork-refused", cells(q1=RIGHT + "import os\ndef fork(): raise OSError\nos.fork = fork"), CALLS),
@@ -152,6 +176,14 @@ RUNNING = [
     Case("loop-value", cells(q1="mean_wait = []\nmean_wait.append(mean_wait)"), {"q1_test": None}, {"by hand"}),
     Case("huge-number", cells(q1="mean_wait = 10 ** 100_000"), Q1),
     Case("huge-decimal", cells(q1="import decimal\nmean_wait = decimal.Decimal('1e999999')"), Q1),
+    Case("giant-numbers", cells(q3="standardise = lambda v: np.array([1 << 20_000_000] * 5, dtype=object)"), {"q3_test": 0.0}),
+    Case("endless-range", cells(q3="standardise = lambda v: range(10**18)"), {"q3_test": 0.0}),
+    Case("endless-shape", cells(q3="standardise = lambda v: np.zeros((0, 10**11))"), {"q3_test": 0.0}),
+    Case("masked-array", cells(q3="standardise = lambda v: np.ma.masked_all(5)"), {"q3_test": None}, {"by hand"}),
+    Case("evil-names", cells(q2=(
+        "bad = chr(0xd800) + chr(0)[:0] + '<img src=x onerror=alert(1)>' + chr(10)\n"
+        "odd = type('<script>alert(1)</script>', (Exception,), {})\n" + USE.format("raise odd(bad)")
+        + "\nutilisation.__name__ = bad")), Q2),
     Case("not-a-number", cells(q1="mean_wait = float('nan')"), Q1),
     # --- frames and descriptors
     Case("garbage-to-descriptors", cells(q1=RIGHT + "import os\nfor fd in range(3, 64):\n    try: os.write(fd, b'\\xff' * 10**6)\n"
@@ -223,6 +255,31 @@ RUNNING = [
         q2=USE.format("import os, time\n    if os.fork() == 0:\n        os.setsid(); time.sleep(100)"),
         q5="import os\ndef alive(p): return open(f'/proc/{p}/stat').read().split(') ')[1][0] != 'Z'\n"
            + TRIAGE.format("assert sum(alive(p) for p in os.listdir('/proc') if p.isdigit()) <= 3"))),
+    Case("remembers-in-parents-folder", cells(  # a fork with the working folder of the one it was forked from
+        q2="import ctypes, os, platform\nlibc, real = ctypes.CDLL(None), os.fork\n"
+           "def fork():\n    pid = libc.syscall(56 if platform.machine() == 'x86_64' else 220, 0x200 | 17, 0, 0, 0, 0)\n"
+           "    return pid if pid >= 0 else real()\nos.fork = fork\n" + USE.format("os.chdir('/usr')"),
+        q5="import os\nhere = os.getcwd()\n" + TRIAGE.format("assert here != '/usr'"))),
+    Case("remembers-in-memory-used", cells(
+        q2="import os, resource\nused = lambda: resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss\nbefore = used()\n"
+           + USE.format("bytearray(b'x') * (200 * 2**20)"),
+        q5="try:\n    while os.waitpid(-1, os.WNOHANG)[0]: pass\nexcept OSError: pass\nmore = used() - before\n"
+           + TRIAGE.format("assert more < 100_000"))),
+    Case("remembers-in-process-numbers", cells(
+        q2="import os\ndef number():\n    pid = os.fork()\n    if pid == 0: os._exit(0)\n    os.waitpid(pid, 0)\n    return pid\n"
+           + USE.format("[number() for _ in range(100 if arrivals == 10 else 0)]"),
+        q5=TRIAGE.format("") + "\nif number() > 90: raise ValueError('SAW it')")),
+    Case("shares-with-forks", cells(q1=RIGHT + (
+        "import ctypes, os, platform\nlibc = ctypes.CDLL(None)\nfor shares in (0x100, 0x200, 0x400, 0x900):\n"
+        "    pid = libc.syscall(56 if platform.machine() == 'x86_64' else 220, shares | 17, 0, 0, 0, 0)\n"
+        "    if pid == 0: os._exit(0)\n    if pid > 0: mean_wait = 0"))),
+    Case("tells-in-a-class-name", cells(q2=USE.format(
+        "if arrivals == 10: raise type(f'SAW {arrivals} {service}', (Exception,), {})")), Q2),
+    Case("tells-in-an-error", cells(q2=USE.format("if arrivals == 10: raise ValueError('SAW')")), Q2),
+    Case("tells-in-anothers-name", cells(q2=(
+        "import os\nfrom psma.marking.wire import plain\nout = [int(fd) for fd in os.listdir('/proc/self/fd') if int(fd) > 2]\n"
+        "told = plain({'status': 'error', 'error': {'name': 'X', 'words': 'SAW'}})\n"
+        + USE.format("for fd in out if arrivals == 10 else ():\n        try: os.write(fd, told)\n        except OSError: pass"))), Q2),
     # --- getting out
     Case("writes-outside", cells(q1=RIGHT + (
         "import os, sys\nfor place in ('MARK', '/', '/usr', '/etc', '/given', '/jobs', '/proc', '/dev', '/proc/sys/kernel',\n"
@@ -244,6 +301,12 @@ RUNNING = [
     Case("downloads", cells(q1=RIGHT + "import os\nos.system('curl -s -m 1 http://127.0.0.1:PORT/ || wget -q -T 1 http://127.0.0.1:PORT/')")),
     Case("kills-all", cells(q1=RIGHT + "import os\ntry: os.kill(-1, 9)\nexcept OSError: pass\nfor p in range(1, 3):\n"
                             "    if p != os.getpid():\n        try: os.kill(p, 9)\n        except OSError: pass")),
+    Case("environment", cells(q1=RIGHT + (
+        "import os, sys\nseen = str(dict(os.environ)) + str(sys.argv)\nfor p in ('self', '1', str(os.getppid())):\n"
+        "    for f in ('cmdline', 'mountinfo', 'environ', 'cgroup'):\n"
+        "        try: seen += open(f'/proc/{p}/{f}').read()\n        except OSError: pass\n"
+        "if any(word in seen for word in ('practice', '/sent', 'results.sqlite', 'SUDO')): mean_wait = 0"))),
+    Case("deep-folders", cells(q1=RIGHT + "import os\nfor _ in range(3000):\n    try: os.mkdir('d'); os.chdir('d')\n    except OSError: break")),
     Case("namespaces", cells(q1=RIGHT + (
         "import ctypes\nlibc = ctypes.CDLL(None)\n"
         "for flag in (0x10000000, 0x20000, 0x40000000):\n    if libc.unshare(flag) == 0: mean_wait = 0\n"
@@ -334,6 +397,9 @@ CHANGED = [
     Case("metadata-stripped", change(lambda n: at(n, "q1_test").update(metadata={}), q1="mean_wait = 0"), Q1, {"cell put back"}),
     Case("swapped-ids", change(swap), Q1, {"locked cell changed", "order changed"}),
     Case("odd-cells", change(odd_cells)),
+    Case("source-an-object", change(lambda n: at(n, "q1").update(source={"mean_wait = 5": 1})), Q1, {"answer missing"}),
+    Case("letters-alike", change(lambda n: at(n, "q1")["metadata"]["nbgrader"].update(grade_id="q\u04551")), {},
+         {"unknown cell", "answer missing"}),
     Case("blank-written", cells(q6="YOUR ANSWER HERE"), {"q6": 0.0}),
     Case("another-candidate", change(lambda n: n["metadata"].update(psma={"candidate": "0042"})), {}, {"another candidate"}),
 ]  # fmt: skip
@@ -353,6 +419,14 @@ def zipped(members: dict[str, bytes], link: str = "") -> Callable[[Path, str], N
                 archive.writestr(info, data)
 
     return write
+
+
+def zip_twice(folder: Path, name: str) -> None:
+    """A zip with two different members of the same name, as two programs would unpack it differently."""
+    with warnings.catch_warnings(), zipfile.ZipFile(folder / f"{name}.zip", "w") as archive:
+        warnings.simplefilter("ignore")
+        archive.writestr("practice.ipynb", good())
+        archive.writestr("practice.ipynb", json.dumps(material.submission(material.BLANK)))
 
 
 def lying_zip() -> bytes:
@@ -436,6 +510,9 @@ BROKEN = [
     Case("zip", zipped({"practice/practice.ipynb": good(), "__MACOSX/x": b"x"})),
     Case("zip-outside", zipped({"../../MARK/escaped": b"x", "/etc/escaped": b"x", "practice.ipynb": good()}), {}, {"path outside"}),
     Case("zip-only-outside", zipped({"../practice.ipynb": good()}), NONE, {"path outside", "no notebook"}),
+    Case("zip-odd-names", zipped({".": b"x", "a/./b": b"x", "\u202e\n": b"x", "practice.ipynb": good()}), {}, {"path outside"}),
+    Case("zip-name-twice", zip_twice, NONE, {"two notebooks"}),
+    Case("zip-in-zip", zipped({"inner.zip": b"PK"}), NONE, {"no notebook"}),
     Case("zip-link", zipped({"practice.ipynb": b"/etc/passwd"}, "practice.ipynb"), NONE, {"symbolic link", "no notebook"}),
     Case("zip-bomb", zipped({"practice.ipynb": b"\0" * (200 * 2**20)}), NONE, {"too large", "no notebook"}),
     Case("zip-lying", raw(lying_zip, ".zip"), NONE, {"broken zip"}),

@@ -88,7 +88,7 @@ def _run(root: Path) -> dict[str, Any]:
     _fill_in(root / "sent", listener.port, mark)
     start = time.monotonic()
     done = mark_batch(
-        Batch(paper, root / "sent", root / "out", Limits(cell=LIMIT, budget=60, memory=256), jobs=3)
+        Batch(paper, root / "sent", root / "out", Limits(cell=LIMIT, budget=120, memory=256), jobs=3)
     )
     return {
         "seconds": time.monotonic() - start, "heard": listener.heard, "survivors": _survivors(),
@@ -127,6 +127,13 @@ def test_nothing_gets_out(batch):
     assert batch["heard"] == 0
 
 
+def test_no_hidden_input_reaches_a_trainee(batch):
+    """What a function saw in a hidden test is in no words that its author reads, by whatever way."""
+    for name, result in batch["results"].items():
+        told = [test["reason"] for test in result["tests"]] + [error["error"] for error in result["errors"]]
+        assert not [words for words in told if "SAW" in words], name
+
+
 def test_no_process_survives(batch):
     assert batch["survivors"] == []
 
@@ -135,15 +142,28 @@ def test_no_process_survives(batch):
     "name", ["perfect-a", "loop", "loop-signals-ignored", "sleep", "stops-itself", "output-flood"]
 )
 def test_a_hanging_cell_costs_its_limit_plus_two_seconds(sandbox, tmp_path, name):
-    """The better of two tries, as other programs may hold this machine up for a moment."""
+    """The better of two tries, as other programs may hold this machine up for a moment; what they take from
+    the machine's cores is not the cell's time.
+    """
     case = next(case for case in CASES if case.name == name)
     case.write(tmp_path, name)
     paper = read_paper(material.write_paper(tmp_path / "paper"))
     marker = Marker(paper, sandbox, Limits(cell=1.0, budget=60))
     sent = next(sent for sent in find(tmp_path, paper) if sent.candidate == name)
-    tries = [marker.mark(load(sent, paper)) for _ in range(2)]
-    assert min(result.seconds for result in tries) < (2.0 if name == "perfect-a" else 1.0 + 2.0)
-    assert {**material.FULL, **case.marks} in [result.marks for result in tries]
+    costs = []
+    for _ in range(2):
+        before = _waited_for_cores()
+        result = marker.mark(load(sent, paper))
+        costs.append(result.seconds - (_waited_for_cores() - before))
+        assert result.marks == {**material.FULL, **case.marks}
+    assert min(costs) < (2.0 if name == "perfect-a" else 1.0 + 2.0)
+
+
+def _waited_for_cores() -> float:
+    """Seconds in which any process of the machine waited for a core, 0 where the system doesn't say."""
+    with suppress(OSError, IndexError):
+        return int(Path("/proc/pressure/cpu").read_text().split("total=")[1].split()[0]) / 1e6
+    return 0.0
 
 
 @pytest.fixture(scope="module")
