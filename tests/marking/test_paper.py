@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -25,9 +26,7 @@ from psma.marking.reader import Submission, find, load
 from psma.marking.source import Cell, read_paper
 
 ROOT = find_course().root
-PAPERS = [
-    path for name in ("practice", "mock") if (path := ROOT / "assessment" / name / f"{name}.ipynb").exists()
-]
+PAPERS = [ROOT / "assessment" / name / f"{name}.ipynb" for name in ("practice", "mock")]
 PRACTICE = PAPERS[0]
 linux = pytest.mark.skipif(
     sys.platform != "linux" or not shutil.which("bwrap"), reason="isolation needs Linux and bubblewrap"
@@ -79,6 +78,50 @@ def test_the_reference_gets_all_and_a_blank_paper_nothing(path, tmp_path):
     assert blank.marks == dict.fromkeys(points, 0.0)
     assert not blank.flags
     assert blueprint.total(blank.marks).marks == 0
+
+
+SPOIL = """
+def _spoiling(answer):
+    def call(*given):
+        value = answer(*given)
+        for each in given:
+            if isinstance(each, list):
+                each.clear()
+            elif isinstance(each, np.ndarray):
+                each[...] = 0
+        return value
+    return call
+"""
+
+
+@linux
+@each_paper
+def test_tests_trust_nothing_that_a_candidate_can_touch(path, tmp_path):
+    """Functions that empty what they are given, and names that tests use for their own: the marks are the same."""
+    paper = read_paper(path)
+    release(path, listed(tmp_path), tmp_path / "out")
+    cells = [
+        replace(cell, source=cell.source + SPOIL + "\n".join(f"{f} = _spoiling({f})" for f in functions))
+        if cell.solution and (functions := re.findall(r"^def (\w+)", cell.source, re.MULTILINE))
+        else cell
+        for cell in paper.cells
+    ]
+    names = {
+        name
+        for cell in paper.cells
+        if cell.test
+        for name in re.findall(r"^(\w+) = ", cell.source, re.MULTILINE)
+    }
+    fakes = "\n".join(
+        f"{name} = pd.DataFrame({{'mean_wait': [0.0]}})" for name in sorted({"reference", "draw", *names})
+    )
+    at = next(number for number, cell in enumerate(cells) if cell.id == "setup")
+    cells.insert(at + 1, Cell("code", fakes))
+    with open_place(paper, allow_unisolated=False) as place:
+        marks = Marker(paper, place, Limits(cell=20)).mark(Submission("1001", "", "", tuple(cells))).marks
+    lost = {q.id: marks[q.id] for q in paper.questions if q.kind == "tests" and marks[q.id] != q.points}
+    # the mock's first question asks for a function that leaves its list alone
+    assert lost == ({"core_middle_test": 3} if path.stem == "mock" else {})
 
 
 @linux
