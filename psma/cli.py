@@ -272,6 +272,7 @@ def mark(
     scheduler: Annotated[str | None, typer.Option(help="A Dask cluster, such as tcp://host:8786.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Mark all again.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be marked.")] = False,
+    gradebook: Annotated[Path | None, typer.Option(help="Also put the marks into nbgrader's file.")] = None,
     allow_unisolated: Annotated[
         bool,
         typer.Option(
@@ -286,7 +287,7 @@ def mark(
 
     limits = Limits(cell=cell_seconds, budget=10 * cell_seconds, memory=memory)
     batch = Batch(paper, submissions, out, limits, jobs, allow_unisolated, scheduler, fresh)
-    raise typer.Exit(preview_and_print(batch) if dry_run else mark_and_print(batch))
+    raise typer.Exit(preview_and_print(batch) if dry_run else mark_and_print(batch, gradebook))
 
 
 def main() -> None:

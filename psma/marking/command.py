@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
@@ -14,7 +16,7 @@ from psma.marking.reports import Written, write
 from psma.marking.sheet import DIFFERENCES
 
 
-def mark_and_print(batch: Batch) -> int:
+def mark_and_print(batch: Batch, gradebook: Path | None = None) -> int:
     """Mark a batch and say what came of it. The exit code: 1 where something needs a person, else 0."""
     console = Console()
     with Progress(console=console, transient=True) as progress:
@@ -24,6 +26,11 @@ def mark_and_print(batch: Batch) -> int:
         written = write(done.paper, batch.out)
     _print(console, batch, done)
     _print_waiting(console, batch, written)
+    if gradebook is not None:
+        from psma.marking.gradebook import export
+
+        put = export(done.paper, written.standings, gradebook)
+        console.print(f"{put} candidates' marks in the gradebook {gradebook}", soft_wrap=True)
     return 1 if any(each.open_flags for each in written.standings) else 0
 
 

@@ -449,6 +449,40 @@ def test_a_candidate_who_left_is_forgotten(paper, marked):
     assert [path.name for path in (marked / "feedback").iterdir()] == ["full.html"]
 
 
+def test_marks_go_into_nbgraders_gradebook_and_stay_what_they_are(paper, tmp_path):
+    """The machine's marks, people's marks, what is still open; twice gives the same; the unread are left out."""
+    api = pytest.importorskip("nbgrader.api")
+    from psma.marking.gradebook import export
+
+    unread = SubmissionResult("1003", "1003.zip", "d", "p", marks=dict.fromkeys(TABLE_IDS))
+    out = store(tmp_path / "out", result("1001", more=1.0), result("1002", words=None), unread)
+    write(paper, out)
+    fill(out / "written_first.csv", lambda row: 3)
+    fill(out / "written_second.csv", lambda row: 3)
+    standings = write(paper, out).standings
+    path = tmp_path / "new" / "gradebook.db"
+    for _ in range(2):
+        assert export(paper, standings, path) == 2
+    with api.Gradebook(f"sqlite:///{path}") as book:
+        name = paper.path.stem
+        assert [student.id for student in book.students] == ["1001", "1002"]
+        scores = {each.student.id: each.score for each in book.assignment_submissions(name)}
+        grade = {q: book.find_grade(q, name, name, "1001") for q in ("core_more_test", "core_words")}
+        told = {q: (g.auto_score, g.manual_score, g.needs_manual_grade) for q, g in grade.items()}
+    assert scores == {each.result.candidate: sum(each.marks.values()) for each in standings[:2]}
+    assert told == {"core_more_test": (1.0, None, False), "core_words": (None, 3.0, False)}
+
+
+def test_a_file_that_is_no_gradebook_is_said_in_one_line(paper, tmp_path):
+    pytest.importorskip("nbgrader.api")
+    from psma.marking.gradebook import export
+
+    (tmp_path / "notes.db").write_text("not a database" * 100)
+    with pytest.raises(PsmaError, match="cannot be used as a gradebook") as caught:
+        export(paper, (), tmp_path / "notes.db")
+    assert "\n" not in str(caught.value)
+
+
 def test_no_results_is_said_in_one_line(paper, tmp_path):
     with pytest.raises(PsmaError, match="no results in it"):
         write(paper, tmp_path)
