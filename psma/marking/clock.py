@@ -3,8 +3,8 @@
 A limit counts seconds by the clock, less those in which the process was ready to run and the machine gave its
 cores to others (Linux counts them, see Documentation/scheduler/sched-stats.rst: /proc/PID/schedstat, second
 number). So a neighbour's fork bomb, or a second batch on the same machine, costs nobody marks; a cell that
-sleeps still ends at its limit. A process can have others of its own compete with it, so a limit never
-stretches to more than ``STRETCH`` times itself.
+sleeps still ends at its limit. A limit never stretches to more than ``STRETCH`` times itself, and not at all
+for a submission that crowds the cores with processes and threads of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-STRETCH = 4.0
+STRETCH = 8.0
+CROWD = 8
 
 
 def core_wait(pid: int | str = "self") -> float:

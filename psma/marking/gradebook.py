@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ def export(paper: Paper, standings: Sequence[Standing], path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     known = [each for each in standings if each.result.tests or each.result.written]
     try:
-        with Gradebook(f"sqlite:///{path.resolve()}") as book:
+        with warnings.catch_warnings(), Gradebook(f"sqlite:///{path.resolve()}") as book:
+            warnings.simplefilter("ignore")  # nbgrader's queries set off SQLAlchemy's
             _put_paper(book, paper)
             for each in known:
                 _put_candidate(book, paper, each)

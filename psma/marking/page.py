@@ -17,6 +17,7 @@ main { max-width: 58rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .25rem; }
 h2 { font-size: 1.25rem; margin: 2.25rem 0 .5rem; padding-top: .75rem; border-top: 2px solid var(--line); }
 h3 { font-size: 1rem; margin: 0; }
+p, li { overflow-wrap: anywhere; }
 p { margin: .4rem 0; max-width: 46rem; } ul { margin: .4rem 0; padding-left: 1.2rem; } li { margin: .2rem 0; }
 .lead { font-size: 1.15rem; } .soft { color: var(--soft); }
 .box { background: var(--wash); border-left: 5px solid var(--blue); padding: .75rem 1rem; margin: 1rem 0; }

@@ -25,7 +25,7 @@ from typing import Any
 
 from psma.marking import confine
 from psma.marking.channel import Closed, Late, SocketChannel
-from psma.marking.clock import core_wait
+from psma.marking.clock import CROWD, core_wait
 from psma.marking.session import outcome_of
 from psma.marking.trainee import Trainee, fresh_state, serve_with_forks
 from psma.marking.wire import WireError, plain
@@ -72,7 +72,7 @@ class Warden:
                     self.restart()
                     self.tester.send(plain({"status": "ok"}))
                 elif do == "waited":
-                    self.tester.send(plain({"waited": core_wait(self.fork)}))
+                    self.tester.send(plain({"waited": 0.0 if _crowded() else core_wait(self.fork)}))
 
     # ------------------------------------------------------------------------------- the trainee's process
 
@@ -128,7 +128,7 @@ class Warden:
 
     def waited(self) -> float:
         """How long the trainee's process has waited for a core since the last request to it."""
-        return core_wait(self.main) - self.waited_before
+        return 0.0 if _crowded() else core_wait(self.main) - self.waited_before
 
     def ask(self, words: dict[str, Any], descriptors: list[int] | None = None) -> SocketChannel:
         """Send the trainee's process a request; the channel by which it answers. Raises Closed, Late."""
@@ -302,6 +302,11 @@ def _processes() -> list[int]:
                 if stat[stat.rindex(b")") + 2 : stat.rindex(b")") + 3] not in (b"Z", b"X"):
                     alive.append(int(name))
     return alive
+
+
+def _crowded() -> bool:
+    """Whether this namespace has so many processes and threads that they wait for each other."""
+    return sum(int(_status(pid).get("Threads", "1")) for pid in _processes()) > CROWD
 
 
 def _end(pid: int) -> None:

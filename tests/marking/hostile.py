@@ -1,8 +1,8 @@
 """Hostile and broken submissions: a table of what is sent, the marks it must get, the flags it must raise.
 
 ``marks`` names only the questions that differ from full marks. Whatever holds the word SAW must not reach a
-trainee: it stands for the inputs of a hidden test. MARK stands for a folder outside that must stay empty, PORT for a port on which this machine listens, NAME for a word by which surviving processes would
-be found.
+trainee: it stands for the inputs of a hidden test. MARK stands for a folder outside that must stay empty,
+PORT and LISTENER for where this machine listens, NAME for a word by which surviving processes would be found.
 """
 
 # ruff: noqa: E501 (tables, a row a line)
@@ -87,6 +87,8 @@ RUNNING = [
     Case("thread-in-function", cells(q2=USE.format(
         "import threading, time; threading.Thread(target=time.sleep, args=(1000,)).start()"))),
     Case("regex", cells(q1="import re\nre.match('(a+)+$', 'a' * 60 + 'b')"), Q1, {"over time"}),
+    Case("crowd", cells(q1=(  # no longer than its limit for who keeps the cores busy
+        "import os\nfor _ in range(12):\n    if os.fork() == 0: break\nwhile True: pass")), Q1, {"over time"}),
     Case("two-loops", cells(q1="while True: pass", q3="while True: pass"), {**Q1, "q3_test": 0.0}, {"over time"}),
     Case("loop-in-function", cells(q2=USE.format("while True: pass")), Q2),
     Case("loop-in-function-signals-ignored", cells(q2=USE.format(
@@ -294,7 +296,7 @@ RUNNING = [
         "import socket\nfor family, kind in ((2, 1), (2, 2), (10, 1)):\n    try:\n        s = socket.socket(family, kind)\n"
         "        s.settimeout(0.2)\n        s.connect(('127.0.0.1' if family == 2 else '::1', PORT)); s.send(b'x')\n"
         "    except OSError: pass\n"
-        "for name in ('\\0psma-listener', 'MARK/socket'):\n    try:\n        s = socket.socket(socket.AF_UNIX)\n"
+        "for name in ('\\0LISTENER', 'MARK/socket'):\n    try:\n        s = socket.socket(socket.AF_UNIX)\n"
         "        s.connect(name); mean_wait = 0\n    except OSError: pass"))),
     Case("connects-in-function", cells(q2="import socket\n" + USE.format(
         "socket.create_connection(('127.0.0.1', PORT), 0.2).send(b'x')")), Q2),
