@@ -124,6 +124,59 @@ def test_tests_trust_nothing_that_a_candidate_can_touch(path, tmp_path):
     assert lost == ({"core_middle_test": 3} if path.stem == "mock" else {})
 
 
+OTHER_WAYS = {
+    "practice": {
+        "core_share": "within_target = lambda waits, target: float(np.mean(np.array(waits) <= target)) if waits else 1",
+        "core_shift": "def shift_of(hour):\n    if hour not in range(24): raise ValueError\n"
+                      "    return ['night', 'early', 'late', 'night'][(hour >= 7) + (hour >= 15) + (hour >= 23)]",
+        "core_clean": "import csv\nattendances = pd.DataFrame(list(csv.DictReader(open('attendances.csv')))).drop_duplicates()\n"
+                      "for c in ('arrived', 'seen', 'left'): attendances[c] = pd.to_datetime(attendances[c].replace('', None))\n"
+                      "attendances['site'] = [s.strip().title() for s in attendances['site']]",
+        "core_median": "wait = attendances['seen'] - attendances['arrived']\nmedian_wait = {site: wait[attendances['site'] == site].median() "
+                       "/ pd.Timedelta(minutes=1) for site in attendances['site'].unique()}",
+        "core_hours": "late = attendances[attendances['left'] - attendances['arrived'] > pd.Timedelta(hours=4)]\n"
+                      "late_by_hour = np.bincount(late['arrived'].dt.hour, minlength=24)",
+        "core_interval": "from scipy.stats import ttest_rel\nruns = pd.read_csv('replications.csv')\n"
+                         "test = ttest_rel(runs['today'], runs['one_more'])\ndifference = (runs.today - runs.one_more).to_numpy().mean()\n"
+                         "interval = list(test.confidence_interval())",
+        "networks_groups": "groups = sum(len(g) > 1 for g in nx.connected_components(graph))\n"
+                           "largest = np.int64(max(map(len, nx.connected_components(graph))))",
+        "forecasting_naive": "past = list(pd.read_csv('calls.csv').calls)[:56]\nforecast = pd.Series(list(past[-7:]) * 2, index=range(100, 114))",
+    },
+    "mock": {
+        "core_middle": "import statistics\nmiddle = lambda values: statistics.median(values) if values else None",
+        "core_full": "def first_full(arrive, leave, seats):\n    over = np.cumsum(np.array(arrive) - np.array(leave)) > seats\n"
+                     "    return int(np.argmax(over)) if over.any() else None",
+        "core_log": "log = pd.read_csv('responses.csv').groupby('incident').nth[[-1]].copy()\n"
+                    "for c in ('sent', 'arrived'): log[c] = pd.to_datetime(log[c])\n"
+                    "log['station'] = log['district'].map(pd.read_csv('stations.csv').set_index('district')['station'])",
+        "core_ontime": "urgent = log[(log.grade == 1)].dropna(subset=['arrived', 'station'])\n"
+                       "on_time = {s: ((g.arrived - g.sent) <= pd.Timedelta(minutes=numbers['target'])).mean() for s, g in urgent.groupby('station')}",
+        "core_counts": "counts = log.pivot_table(index='station', columns='grade', values='incident', aggfunc='count', fill_value=0)",
+        "core_waits": "def queue_waits(arrivals, services):\n    w = np.zeros(len(arrivals))\n    for k in range(1, len(w)):\n"
+                      "        w[k] = max(0, w[k - 1] + services[k - 1] - (arrivals[k] - arrivals[k - 1]))\n    return w",
+        "queuing_load": "load = numbers['line_calls'] / (60 / numbers['line_minutes'])\nleast = int(np.floor(load)) + 1\nbusy = np.float64(load / (least + 2))",
+        "learning_brier": "from sklearn.metrics import mean_squared_error\nbrier = lambda y, p: float(mean_squared_error(y, p))",
+        "networks_reach": "seen, edge = set(), {numbers['outbreak']}\nties = transfers.groupby('origin')['target'].agg(set)\n"
+                          "while edge:\n    seen |= edge\n    edge = set().union(*(ties.get(p, set()) for p in edge)) - seen\nreachable = len(seen) - 1",
+        "forecasting_origins": "origins = lambda length, first, horizon: range(first, length - horizon + 1, horizon)",
+    },
+}  # fmt: skip
+
+
+@linux
+@each_paper
+def test_another_way_to_the_right_answer_earns_the_same(path):
+    paper = read_paper(path)
+    ways = OTHER_WAYS[path.stem]
+    assert set(ways) <= {cell.id for cell in paper.cells}
+    cells = tuple(replace(cell, source=ways.get(cell.id, cell.source)) for cell in paper.cells)
+    with open_place(paper, allow_unisolated=False) as place:
+        result = Marker(paper, place, Limits(cell=20)).mark(Submission("1001", "", "", cells))
+    lost = [(test.cell, test.points, test.detail) for test in result.tests if not test.passed]
+    assert not lost, (lost, result.errors)
+
+
 @linux
 def test_a_neighbours_numbers_earn_nothing(tmp_path):
     paper = read_paper(PRACTICE)
@@ -144,17 +197,33 @@ def test_a_neighbours_numbers_earn_nothing(tmp_path):
     assert earned == {"1001": 6, "1002": 0}
 
 
+def complete(module) -> bool:
+    """Whether a module has all the sessions that its README plans."""
+    text = (ROOT / "modules" / module.folder / "README.md").read_text(encoding="utf-8")
+    planned = next((line for line in text.splitlines() if line.startswith("Planned:")), "")
+    return bool(module.sessions) and len(module.sessions) > planned.count(";")
+
+
+def test_a_module_is_complete_when_all_that_it_plans_is_there():
+    modules = {module.number: module for module in find_course().modules}
+    full = replace(modules[3], sessions=modules[3].sessions[:1] * 7)
+    assert complete(full)
+    assert not complete(replace(full, sessions=full.sessions[:6]))
+    assert not complete(replace(full, sessions=()))
+
+
 @each_paper
 def test_the_specification_is_true(path):
     paper = read_paper(path)
     blueprint = read_blueprint(paper)
     course = find_course()
     outcomes = {name for session in course.sessions for name in session.meta["outcomes"]}
-    modules = {f"module {module.folder}" for module in course.modules}
+    modules = {f"module {module.folder}" for module in course.modules if not complete(module)}
     assert set(blueprint.aims) == {question.id for question in paper.questions}
     for aim in blueprint.aims.values():
         assert aim.outcomes
-        assert set(aim.outcomes) <= outcomes | modules, aim
+        # a whole module stands for outcomes that are still to be written; once they are, name them
+        assert set(aim.outcomes) <= outcomes | modules, f"{aim.question}: name outcomes that there are"
     with path.with_name("specification.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     kinds = {
