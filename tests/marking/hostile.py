@@ -269,8 +269,8 @@ RUNNING = [
            + TRIAGE.format("assert more < 100_000"))),
     Case("remembers-in-process-numbers", cells(
         q2="import os\ndef number():\n    pid = os.fork()\n    if pid == 0: os._exit(0)\n    os.waitpid(pid, 0)\n    return pid\n"
-           + USE.format("[number() for _ in range(100 if arrivals == 10 else 0)]"),
-        q5=TRIAGE.format("") + "\nif number() > 90: raise ValueError('SAW it')")),
+           + USE.format("[number() for _ in range(30 if arrivals == 10 else 0)]"),
+        q5=TRIAGE.format("") + "\nif number() > 32: raise ValueError('SAW it')")),
     Case("shares-with-forks", cells(q1=RIGHT + (
         "import ctypes, os, platform\nlibc = ctypes.CDLL(None)\nfor shares in (0x100, 0x200, 0x400, 0x900):\n"
         "    pid = libc.syscall(56 if platform.machine() == 'x86_64' else 220, shares | 17, 0, 0, 0, 0)\n"
