@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import shutil
 import tempfile
 import time
@@ -21,6 +22,7 @@ from psma.marking.source import Paper, Plan, plain_python, plan
 from psma.marking.wire import Message, WireError, plain
 
 _TRIES = 3
+_STALE = 24 * 3600.0
 _WORDS = {
     "time": "ran over its time limit and was stopped",
     "died": "ended the process that it ran in",
@@ -341,5 +343,17 @@ def _load_draw(paper: Paper) -> Callable[[str, Path], Any] | None:
 
 
 def scratch() -> Path:
-    """A private folder for the files of submissions that are being marked."""
-    return Path(tempfile.mkdtemp(prefix="psma-mark-"))
+    """A private folder for the files of submissions that are being marked.
+
+    Those of batches that were killed a day ago or more are taken away first: they hold what candidates sent.
+    """
+    import psutil
+
+    mine = os.getuid() if hasattr(os, "getuid") else 0
+    for left in Path(tempfile.gettempdir()).glob("psma-mark-*-*"):
+        with suppress(OSError, ValueError):
+            about = left.lstat()
+            old = about.st_uid == mine and time.time() - about.st_mtime > _STALE
+            if old and not psutil.pid_exists(int(left.name.split("-")[2])):
+                shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"psma-mark-{os.getpid()}-"))

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest
 from psma.errors import PsmaError
 from psma.marking import batch as batch_module
 from psma.marking.batch import RESULTS, Batch, mark_batch
-from psma.marking.marker import Limits
+from psma.marking.marker import Limits, scratch
 from psma.marking.model import NOT_ISOLATED, SubmissionResult, from_json, to_json
 from psma.marking.source import read_paper
 from psma.marking.store import Store
@@ -234,6 +235,20 @@ def test_a_cluster_gives_the_same_marks(work):
 def test_no_cluster_is_said_in_one_line(work):
     with pytest.raises(PsmaError, match="no Dask scheduler answers"):
         mark_batch(Batch(work.paper, work.submissions, work.out, scheduler="tcp://127.0.0.1:9"))
+
+
+def test_what_a_killed_batch_left_is_taken_away_a_day_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead, alive = 2**22 + 1, os.getpid()  # no system has so high a number of a process
+    yesterday = time.time() - 25 * 3600
+    for name, at in ((f"psma-mark-{dead}-old", yesterday), (f"psma-mark-{dead}-new", time.time()),
+                     (f"psma-mark-{alive}-old", yesterday), ("psma-mark-x-old", yesterday), ("other", yesterday)):  # fmt: skip
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "sent.ipynb").touch()
+        os.utime(tmp_path / name, (at, at))
+    made = scratch()
+    left = {path.name for path in tmp_path.iterdir()} - {made.name}
+    assert left == {f"psma-mark-{dead}-new", f"psma-mark-{alive}-old", "psma-mark-x-old", "other"}
 
 
 def test_a_result_is_stored_as_it_was():
