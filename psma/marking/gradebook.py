@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +30,8 @@ def export(paper: Paper, standings: Sequence[Standing], path: Path) -> int:
             "There is no nbgrader here; add it (uv pip install nbgrader), or leave out --gradebook."
         ) from None
     path.parent.mkdir(parents=True, exist_ok=True)
+    path_before = os.environ.get("PATH", "")  # nbgrader starts alembic, which lies beside Python, by its name
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path_before])
     known = [each for each in standings if each.result.tests or each.result.written]
     try:
         with warnings.catch_warnings(), Gradebook(f"sqlite:///{path.resolve()}") as book:
@@ -39,6 +43,8 @@ def export(paper: Paper, standings: Sequence[Standing], path: Path) -> int:
     except Exception as error:  # of SQLAlchemy's, nbgrader's and the file system's many kinds
         words = str(error).split("\n")[0][:200]
         raise PsmaError(f"{path}: cannot be used as a gradebook ({words}); give another file.") from None
+    finally:
+        os.environ["PATH"] = path_before
     return len(known)
 
 

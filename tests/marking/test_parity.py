@@ -148,6 +148,6 @@ def test_marks_in_isolation_are_nbgraders(tmp_path, expected):
 
 def test_marks_without_isolation_are_nbgraders(tmp_path, expected):
     """Those in which the place makes a difference: it starts an interpreter a test, which takes its time."""
-    names = ["other", "partial", "broken"]
+    names = ["other", "broken"]
     got = our_marks(tmp_path, lambda paper: PlainPlace(modules_of(paper)), names)
     assert got == {name: expected[name] for name in names}
