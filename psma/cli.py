@@ -202,7 +202,7 @@ def run(
     with table.run_progress(console, len(paths), course.root) as on_progress:
         results = run_many(paths, jobs=jobs, network=allow_network, timeout=timeout, on_progress=on_progress)
     table.print_results(console, results, course.root, time.perf_counter() - begun)
-    raise typer.Exit(0 if all(result.ok or result.skipped for result in results) else 1)
+    raise typer.Exit(table.exit_code(results))
 
 
 @app.command(epilog="Example: psma build --check", rich_help_panel=WRITE)

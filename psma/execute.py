@@ -61,8 +61,8 @@ class Result:
     ``seconds`` is the whole run with the kernel's start; ``cell_seconds`` holds one figure for every code
     cell that ran. ``peak_mib`` is the largest resident memory of the kernel and its children, in MiB.
     ``slowest`` is (number of the code cell, its seconds). ``reason`` is one line, given whenever ``ok`` is
-    false. ``skipped`` means that nothing ran because this machine lacks an optional kernel. ``network`` is
-    "off" or "on".
+    false. ``skipped`` means that nothing ran because this machine lacks an optional kernel, ``unusable`` that
+    nothing ran because the file is no notebook that can be run here. ``network`` is "off" or "on".
     """
 
     path: Path
@@ -75,6 +75,7 @@ class Result:
     executed: NotebookNode | None = None
     reason: str = ""
     skipped: bool = False
+    unusable: bool = False
     network: str = "on"
 
 

@@ -215,7 +215,8 @@ def kernel_process(client: NotebookClient) -> Any:
 async def run_notebook(job: dict[str, Any], scratch: Path, send: Sender) -> dict[str, Any]:
     """Run one notebook and return the fields of a `psma.execute.Result`."""
     begun = time.perf_counter()
-    outcome: dict[str, Any] = {"ok": False, "failure": None, "reason": "", "skipped": False, "executed": None}
+    outcome: dict[str, Any] = {"ok": False, "failure": None, "reason": "", "executed": None}
+    outcome |= {"skipped": False, "unusable": False}
     run = None
     try:
         run = make_run(job, scratch, send)
@@ -224,6 +225,7 @@ async def run_notebook(job: dict[str, Any], scratch: Path, send: Sender) -> dict
     except PsmaError as error:
         outcome["reason"] = str(error)
         outcome["skipped"] = isinstance(error, NoKernel) and error.optional
+        outcome["unusable"] = run is None and not outcome["skipped"]  # the file's fault: nothing could start
     except Exception as error:
         outcome["reason"] = one_line(f"{type(error).__name__}: {error}") + kernel_words(scratch)
     finally:

@@ -139,17 +139,19 @@ def _marked(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
         mark = line.strip()
         if mark == BEGIN:
             if begin is not None:
-                raise PsmaError(f"{BEGIN} stands inside another (lines {begin + 1} and {number + 1})")
+                raise PsmaError(
+                    f"{BEGIN} stands inside another (lines {begin + 1} and {number + 1}): end the first"
+                )
             begin = number
         elif mark == END:
             if begin is None:
-                raise PsmaError(f"{END} without {BEGIN} (line {number + 1})")
+                raise PsmaError(f"{END} without {BEGIN} (line {number + 1}): add {BEGIN} above it")
             yield begin, number
             begin = None
         elif _LOOKS_LIKE_A_MARK.search(line):
             raise PsmaError(f"line {number + 1} looks like a mark: write it exactly {BEGIN} or {END}")
     if begin is not None:
-        raise PsmaError(f"{BEGIN} without {END} (line {begin + 1})")
+        raise PsmaError(f"{BEGIN} without {END} (line {begin + 1}): add {END} below it")
 
 
 def _listed(source: str, where: str) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -141,7 +142,7 @@ def _load(path: Path, need_kernel: bool) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise PsmaError(
             f"{path}: is broken JSON at line {error.lineno} ({error.msg}): restore it, "
-            f"for example with git checkout -- {path.name}"
+            f"for example with git checkout -- {shlex.quote(str(path))}"
         ) from None
     except RecursionError:
         raise PsmaError(f"{path}: is nested too deeply to be a notebook") from None

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from psma.errors import PsmaError
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
@@ -22,7 +24,7 @@ PLAIN_WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""
 SOURCE_LINES = 12
 """Lines of a failing cell that are shown."""
-STYLES = {"ok": "green", "failed": "bold red", "skipped": "yellow"}
+STYLES = {"ok": "green", "failed": "bold red", "broken": "bold red", "skipped": "yellow"}
 
 
 def screen() -> Console:
@@ -98,7 +100,9 @@ def _plain_step(console: Console, step: Progress, root: Path) -> None:
 
 
 def _word(result: Result) -> str:
-    return "ok" if result.ok else "skipped" if result.skipped else "failed"
+    if result.ok:
+        return "ok"
+    return "broken" if result.unusable else "skipped" if result.skipped else "failed"
 
 
 def print_results(console: Console, results: Sequence[Result], root: Path, seconds: float) -> None:
@@ -127,17 +131,25 @@ def print_results(console: Console, results: Sequence[Result], root: Path, secon
 
 
 def _print_failure(console: Console, result: Result, root: Path) -> None:
-    word = _word(result)
-    console.print(Text(f"\n{word}  {shown(result.path, root)}", style=STYLES[word]))
+    word, name = _word(result), shown(result.path, root)
     if result.failure is None:
-        console.print(f"  {result.reason}", markup=False)
+        why = result.reason.removeprefix(f"{result.path}: ")
+        console.print(Text.assemble((f"\n{word}", STYLES[word]), f"  {name}: {why}"), soft_wrap=True)
         return
+    console.print(Text(f"\n{word}  {name}", style=STYLES[word]))
     lines = result.failure.source.splitlines()
     more = [f"… {len(lines) - SOURCE_LINES} more lines"] if len(lines) > SOURCE_LINES else []
     console.print(f"  code cell {result.failure.index} ({result.failure.cell_id})", markup=False)
     for line in lines[:SOURCE_LINES] + more:
         console.print(f"    | {line}", markup=False)
     console.print(f"  {result.failure.error}", markup=False)
+
+
+def exit_code(results: Sequence[Result]) -> int:
+    """Of a run: 2 when a file can't be run at all, 1 when a cell failed, else (skipped ones included) 0."""
+    if any(result.unusable for result in results):
+        return PsmaError.exit_code
+    return int(not all(result.ok or result.skipped for result in results))
 
 
 def summary(results: Sequence[Result], seconds: float) -> str:
@@ -153,7 +165,7 @@ def summary(results: Sequence[Result], seconds: float) -> str:
 
 
 def print_changes(changes: Sequence[Change], root: Path, check: bool, verb: str) -> int:
-    """One line a change; returns the exit code: 1 for a broken file, or with ``check`` for any change."""
+    """One line a change; returns the exit code: 2 for a broken file, else 1 for a change under ``check``."""
     console = screen()
     for change in changes:
         word, style = ("changed", "yellow") if not check else ("differs", "yellow")
@@ -163,9 +175,11 @@ def print_changes(changes: Sequence[Change], root: Path, check: bool, verb: str)
         console.print(line, soft_wrap=True)
     if not changes:
         console.print("Everything is as it should be.")
-    elif check:
+    elif check and not all(change.problem for change in changes):
         console.print(f"Run `{verb}` and commit the result.", markup=False)
-    return int(any(change.problem for change in changes) or (check and bool(changes)))
+    if any(change.problem for change in changes):
+        return PsmaError.exit_code
+    return int(check and bool(changes))
 
 
 def print_problems(problems: Sequence[str], otherwise: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import os
 import signal
 import subprocess
@@ -263,8 +264,78 @@ def test_a_broken_notebook_fails_build_and_tidy_but_not_the_others(course):
     (course / "solutions/01_first/02_broken.ipynb").write_text("{")
     for verb in ("build", "tidy"):
         result = call(verb)
-        assert result.exit_code == 1 and "broken solutions/01_first/02_broken.ipynb" in result.output
+        assert result.exit_code == 2 and "broken solutions/01_first/02_broken.ipynb" in result.output
     assert (course / "exercises/01_first/01_start.ipynb").exists()
+
+
+def without_kernel(nb):
+    del nb["metadata"]["kernelspec"]
+
+
+def with_another_kernel(nb):
+    nb["metadata"]["kernelspec"]["name"] = "no-such-kernel"
+
+
+def with_one_mark(nb):
+    nb["cells"][1]["source"] = ["### BEGIN SOLUTION\n", "print('good')"]
+
+
+def with_one_id_twice(nb):
+    nb["cells"][2]["id"] = nb["cells"][1]["id"] = "chosen-by-hand"
+
+
+CUT_OFF = None  # the first hundred characters of the file: broken JSON
+UNUSABLE = [
+    (["run", "--kind", "solution"], CUT_OFF, "git checkout -- "),
+    (["build"], CUT_OFF, "git checkout -- "),
+    (["tidy"], CUT_OFF, "git checkout -- "),
+    (["tidy", "--check"], CUT_OFF, "git checkout -- "),
+    (["run", "--kind", "solution"], without_kernel, "run psma tidy"),
+    (["run", "--kind", "solution"], with_another_kernel, "`no-such-kernel`, which is not here: install it"),
+    (["build"], with_one_mark, "add ### END SOLUTION below it"),
+    (["build"], with_one_id_twice, "rename one"),
+    (["tidy", "--check"], with_one_id_twice, "rename one"),
+]
+
+
+@pytest.mark.parametrize(
+    ("verb", "spoil", "cure"),
+    UNUSABLE,
+    ids=[f"{v[0]} {getattr(s, '__name__', 'cut')}" for v, s, _ in UNUSABLE],
+)
+def test_a_file_that_cannot_be_used_gets_one_line_with_the_cure_and_exit_code_2(course, verb, spoil, cure):
+    assert call("tidy").exit_code == 0 and call("build").exit_code == 0
+    path = course / "solutions/01_first/01_start.ipynb"
+    if spoil is CUT_OFF:
+        path.write_bytes(path.read_bytes()[:100])
+    else:
+        nb = json.loads(path.read_text())
+        spoil(nb)
+        path.write_text(json.dumps(nb))
+    before = {file: file.read_bytes() for file in course.rglob("*.ipynb")}
+    result = call(*verb)
+    assert result.exit_code == 2, result.output
+    told = [line for line in result.output.splitlines() if line.startswith("broken") and ": " in line]
+    assert len(told) == 1 and cure in told[0] and told[0].count("01_start.ipynb: ") == 1, result.output
+    assert "Traceback" not in result.output
+    assert {
+        file: file.read_bytes() for file in course.rglob("*.ipynb")
+    } == before  # no file more, none changed
+
+
+def test_the_cure_for_broken_json_works_where_it_is_read(course, tmp_path):
+    path = course / "solutions/01_first/01_start.ipynb"
+    whole = path.read_bytes()
+    for command in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"],
+    ):
+        subprocess.run(["git", *command], cwd=course, check=True)
+    path.write_bytes(whole[:100])
+    cure = call("tidy").output.split("for example with ")[1].splitlines()[0]
+    subprocess.run(cure, shell=True, cwd=course, check=True)
+    assert path.read_bytes() == whole
 
 
 def test_data_check_lists_problems(course, monkeypatch):

@@ -414,7 +414,11 @@ def test_a_broken_solution_stops_nothing_else(course_root):
     solution = course.session("3.1").solution
     solution.write_bytes(solution.read_bytes().replace(b"### END SOLUTION", b"### ENDE"))
     assert said(course, build(course)) == [
-        ("solutions/01_pathways.ipynb", f"cell 2 (`task-wait`): {BEGIN} without {END} (line 3)", True),
+        (
+            "solutions/01_pathways.ipynb",
+            f"cell 2 (`task-wait`): {BEGIN} without {END} (line 3): add {END} below it",
+            True,
+        ),
         ("exercises/02_simulation.ipynb", "is missing", False),
     ]
     assert course.session("3.1").exercise.read_bytes() == kept
