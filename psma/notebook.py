@@ -6,6 +6,7 @@ something, metadata in order. What does not take a path is pure.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -194,7 +195,12 @@ def replace_file(path: Path, data: bytes) -> bool:
             shutil.copymode(path, temporary)
         temporary.replace(path)
     except OSError as error:
-        raise PsmaError(f"{path}: cannot be written ({error.strerror or error})") from None
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        folder = next((each for each in path.parents if each.exists()), path.parent)
+        cure = "free some space" if full else f"allow writing in {folder}"
+        raise PsmaError(
+            f"{path}: cannot be written ({error.strerror or error}): {cure} and try again"
+        ) from None
     finally:
         if temporary.exists():
             temporary.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import stat
 import subprocess
@@ -439,16 +440,23 @@ def test_a_read_only_file_is_left_alone(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["x.ipynb"]
 
 
-def test_a_write_that_fails_half_way_leaves_the_old_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied"), r"\(Permission denied\): allow writing in "),
+        (OSError(errno.ENOSPC, "No space left on device"), r"\(No space left on device\): free some space "),
+    ],
+)
+def test_a_write_that_fails_half_way_leaves_the_old_file(tmp_path, monkeypatch, error, told):
     """A full disk, or a file that another program holds."""
     path = tmp_path / "x.ipynb"
     path.write_text("old")
 
     def fail(self, target):
-        raise PermissionError(13, "Permission denied")
+        raise error
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(PsmaError, match=r"x\.ipynb: cannot be written \(Permission denied\)"):
+    with pytest.raises(PsmaError, match=rf"x\.ipynb: cannot be written {told}"):
         notebook.write(notebook.tidy(book(code())), path)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["x.ipynb"]

@@ -256,7 +256,7 @@ def test_a_work_folder_that_cannot_be_written_is_one_line(course, monkeypatch):
         monkeypatch.setattr(os, "access", lambda *_: False)
     else:
         (course.root / "work").chmod(0o555)
-    with pytest.raises(PsmaError, match="written"):
+    with pytest.raises(PsmaError, match=r"cannot be written \(Permission denied\): allow writing in .*work"):
         work.prepare(course)
 
 
