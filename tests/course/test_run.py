@@ -22,8 +22,8 @@ NOTEBOOKS = [
 
 @pytest.fixture(scope="session")
 def network() -> str:
-    """How a notebook's network should be on this system. Where that is "on", the last test here skips, which in
-    CI no test may.
+    """How a notebook's network should be on this system. Where it must stay "on", the last test here skips,
+    which in CI no test may.
     """
     return "off" if doctor.network_off(COURSE.root).state == "ok" else "on"
 
