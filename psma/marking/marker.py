@@ -332,10 +332,11 @@ def _load_draw(paper: Paper) -> Callable[[str, Path], Any] | None:
     if paper.draw is None:
         return None
     spec = importlib.util.spec_from_file_location("psma_paper_draw", paper.draw)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        code = compile(paper.draw.read_bytes(), str(paper.draw), "exec")
+        exec(code, module.__dict__)  # the loader's own exec_module would leave a __pycache__ beside the paper
         function: Callable[[str, Path], Any] = module.draw
     except Exception as error:
         raise PsmaError(f"{paper.draw}: cannot be used ({type(error).__name__}: {error}); mend it.") from None

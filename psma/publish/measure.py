@@ -26,6 +26,7 @@ PATIENCE = 30_000
 """Milliseconds to wait for a deck to stand."""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 INSTALL = "install Chromium (apt install chromium, brew install chromium) or set PSMA_CHROMIUM to a browser"
+DRIVER = "install the libraries that it names above (a small Debian lacks one: apt install libatomic1)"
 
 SAID = {
     "bottom": "runs {pixels} px below the foot line",
@@ -76,14 +77,18 @@ def chromium() -> Iterator[Browser]:
     """One headless browser, for as many decks as there are.
 
     Raises:
-        PsmaError: there is no Chromium, or it does not start.
+        PsmaError: there is no Chromium, or it or what drives it does not start.
     """
     from playwright.sync_api import Error, sync_playwright
 
     path = find_chromium()
     if path is None:
         raise PsmaError(f"Chromium is needed to measure slides: {INSTALL}")
-    with sync_playwright() as playwright:
+    with contextlib.ExitStack() as stack:
+        try:
+            playwright = stack.enter_context(sync_playwright())
+        except Exception as error:  # the driver is a program of its own, and says what it lacks on stderr
+            raise PsmaError(f"Playwright's driver does not start ({error}): {DRIVER}") from error
         try:
             browser = playwright.chromium.launch(executable_path=path, args=browser_arguments())
         except Error as error:

@@ -430,7 +430,8 @@ def test_a_broken_list_is_said_in_one_line(tmp_path, text, words):
     (lambda copy, out: copy.with_name("draw.py").write_text(copy.with_name("draw.py").read_text().replace("|{candidate}", "")),
      "get the same data"),
 ], ids=["out is a file", "folder taken", "random draw", "broken draw", "no data", "not personal"])  # fmt: skip
-def test_what_cannot_be_released_is_said_in_one_line(copy, tmp_path, spoil, words):
+def test_what_cannot_be_released_is_said_in_one_line(copy, tmp_path, monkeypatch, spoil, words):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # no __pycache__ beside the paper either
     out = tmp_path / "out"
     spoil(copy, out)
     before = files_in(tmp_path)

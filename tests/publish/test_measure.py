@@ -117,6 +117,19 @@ def test_without_chromium_one_line_says_what_to_install(monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+def test_a_driver_that_does_not_start_is_one_line_too(monkeypatch):
+    """As on a Debian without libatomic1, whose loader refuses the driver's program."""
+
+    def refuse():
+        raise RuntimeError("Connection closed while reading from the driver")
+
+    monkeypatch.setattr(m, "find_chromium", lambda: "/usr/bin/chromium")
+    monkeypatch.setattr("playwright.sync_api.sync_playwright", refuse)
+    with pytest.raises(PsmaError, match=r"does not start .* apt install libatomic1") as caught, m.chromium():
+        pass
+    assert "\n" not in str(caught.value)
+
+
 def test_pictures_and_a_contact_sheet(tmp_path, browser):
     from PIL import Image
 
